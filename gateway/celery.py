@@ -1,0 +1,10 @@
+"""The Celery application: a bell, never the truth."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
+app = Celery("portolan")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

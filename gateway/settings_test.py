@@ -1,0 +1,19 @@
+"""Settings of the test suite: a home of its own, quick hashes, tasks that run only when a test says so."""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("PORTOLAN_HOME", tempfile.mkdtemp(prefix="portolan-test-"))
+
+from gateway.settings import *  # noqa: E402, F403
+from gateway.settings import PORTOLAN_HOME
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "memory://")
+STORAGE_ROOT = Path(PORTOLAN_HOME) / "projects"
+SAMPLE_DIR = Path(PORTOLAN_HOME) / "samples"

@@ -1,0 +1,13 @@
+"""All routes: pages, and the API under ``/api/v1/``."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("jobs.urls")),
+    path("", include("storage.urls")),
+    path("", include("projects.urls")),
+    path("", include("accounts.urls")),
+    path("api/v1/", include("gateway.api")),
+    path("", include("gateway.health")),
+    path("", include("django_prometheus.urls")),
+]

@@ -1,0 +1,182 @@
+"""Compute sites, jobs, their attempts, the evidence behind their states, and their results."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from common.errors import StateConflict
+from common.models import UUIDModel
+from jobs.states import ACTIVE, MOVES, JobState
+from projects.models import Project
+
+
+class ComputeSite(UUIDModel):
+    """Where jobs run: a scheduler, the runner of its commands, and a work root."""
+
+    name = models.CharField(max_length=60, unique=True)
+    scheduler = models.CharField(max_length=30, default="local")
+    cores = models.PositiveIntegerField(default=1, help_text="Cores that jobs may use together.")
+    memory_mb = models.PositiveIntegerField(default=2048, help_text="Memory that jobs may use together.")
+    enabled = models.BooleanField(default=True)
+    settings: models.JSONField = models.JSONField(default=dict, blank=True)
+    last_answer_at = models.DateTimeField(null=True, blank=True)
+    last_problem = models.TextField(blank=True)
+    last_problem_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Querysets know visibility."""
+
+    def visible_to(self, user: User) -> JobQuerySet:
+        """Jobs of projects that ``user`` may see."""
+        return self.filter(project__in=Project.objects.visible_to(user))
+
+    def active(self) -> JobQuerySet:
+        """Jobs to which something may still happen."""
+        return self.filter(state__in=ACTIVE)
+
+
+class Job(UUIDModel):
+    """One use of a tool in a project. Its folder is ``jobs/<number>-<tool>/`` in the project's folder."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="jobs")
+    number = models.PositiveIntegerField()
+    tool = models.CharField(max_length=60)
+    tool_digest = models.CharField(max_length=64, help_text="SHA-256 over the tool's folder at submission.")
+    title = models.CharField(max_length=200, blank=True)
+    inputs: models.JSONField = models.JSONField(help_text="As the user gave them.")
+    job_order: models.JSONField = models.JSONField(default=dict, help_text="Patterns resolved, defaults filled in.")
+    site = models.ForeignKey(ComputeSite, on_delete=models.PROTECT, related_name="jobs")
+    cores = models.PositiveIntegerField(default=1)
+    memory_mb = models.PositiveIntegerField(default=1024)
+    state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.CREATED, db_index=True)
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it is held, failed or cancelled, in words.")
+    failure: models.JSONField = models.JSONField(default=dict, blank=True, help_text="{code, message, hint, input}")
+    progress: models.JSONField = models.JSONField(
+        default=dict, blank=True, help_text="{done, total, text} as the tool says."
+    )
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="jobs"
+    )
+    rerun_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="reruns")
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)
+    request_digest = models.CharField(max_length=64, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    touched_at = models.DateTimeField(default=timezone.now, help_text="When a worker last looked at it.")
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "number"], name="job_number_once"),
+            models.UniqueConstraint(
+                fields=["project", "submitted_by", "idempotency_key"], name="one_key_one_job", nulls_distinct=True
+            ),
+        ]
+
+    @property
+    def folder_path(self) -> str:
+        """The job folder's path in the project folder."""
+        return f"jobs/{self.number}-{self.tool}"
+
+    @property
+    def job_state(self) -> JobState:
+        """The state as the enum."""
+        return JobState(self.state)
+
+    def move_to(self, state: JobState, *, reason: str = "", actor: User | None = None) -> None:
+        """The job is in ``state`` and one event row says so; StateConflict when it had moved meanwhile."""
+        old = self.job_state
+        if state not in MOVES[old]:
+            raise StateConflict(f"A job that is {old.label.lower()} can't become {state.label.lower()}.")
+        now = timezone.now()
+        changes = {"state": state, "reason": reason[:500], "touched_at": now}
+        if state is JobState.RUNNING:
+            changes["started_at"] = now
+        if state.final:
+            changes["finished_at"] = now
+        with transaction.atomic():
+            if not Job.objects.filter(pk=self.pk, state=old).update(**changes):
+                raise StateConflict(f"The job is no longer {old.label.lower()}.")
+            JobEvent.objects.create(job=self, from_state=old, to_state=state, reason=reason[:500], actor=actor)
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+
+class Attempt(UUIDModel):
+    """One try of a job on one site. The native name is made from the id, so it can be asked for."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    site = models.ForeignKey(ComputeSite, on_delete=models.PROTECT, related_name="attempts")
+    native_id = models.CharField(max_length=100, blank=True)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    last_word = models.CharField(max_length=100, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+    signal = models.IntegerField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["number"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["job", "number"], name="attempt_number_once")]
+
+    @property
+    def native_name(self) -> str:
+        """The scheduler's name of the attempt, the same at every call."""
+        return f"portolan-{self.pk.hex}"
+
+
+class Observation(models.Model):
+    """What a scheduler said of an attempt, when, in its own words."""
+
+    id = models.BigAutoField(primary_key=True)
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="observations")
+    at = models.DateTimeField(default=timezone.now)
+    word = models.CharField(max_length=100)
+    detail: models.JSONField = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+
+class JobEvent(models.Model):
+    """One change of a job's state."""
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    from_state = models.CharField(max_length=12, blank=True)
+    to_state = models.CharField(max_length=12)
+    reason = models.CharField(max_length=500, blank=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+
+class Result(UUIDModel):
+    """A typed output file of a job, with its viewer."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="results")
+    output = models.CharField(max_length=100, help_text="The output's name in the tool.")
+    position = models.PositiveIntegerField(default=0)
+    title = models.CharField(max_length=200)
+    path = models.CharField(max_length=2000, help_text="Path in the project folder.")
+    viewer = models.CharField(max_length=30)
+    format = models.CharField(max_length=200, blank=True)
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["position", "path"]

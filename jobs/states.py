@@ -1,0 +1,62 @@
+"""The states of a job and the moves between them: one enum, one table."""
+
+from django.db import models
+
+
+class JobState(models.TextChoices):
+    """Where a job stands. Values are stable; labels are what people read."""
+
+    CREATED = "created", "Created"
+    STAGING_IN = "staging_in", "Preparing inputs"
+    SUBMITTING = "submitting", "Handing over to the site"
+    QUEUED = "queued", "Waiting in the queue"
+    RUNNING = "running", "Running"
+    STAGING_OUT = "staging_out", "Collecting results"
+    HELD = "held", "On hold"
+    CANCELLING = "cancelling", "Cancelling"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+    @property
+    def final(self) -> bool:
+        """True when nothing more will happen to the job."""
+        return self in FINAL
+
+    @property
+    def colour(self) -> str:
+        """The name of the colour token that the pages use."""
+        return COLOURS[self]
+
+
+S = JobState
+FINAL: frozenset[JobState] = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
+ACTIVE: frozenset[JobState] = frozenset(JobState) - FINAL
+
+MOVES: dict[JobState, frozenset[JobState]] = {
+    S.CREATED: frozenset({S.STAGING_IN, S.HELD, S.CANCELLING, S.FAILED}),
+    S.STAGING_IN: frozenset({S.SUBMITTING, S.HELD, S.CANCELLING, S.FAILED}),
+    S.SUBMITTING: frozenset({S.QUEUED, S.RUNNING, S.STAGING_OUT, S.HELD, S.CANCELLING, S.FAILED}),
+    S.QUEUED: frozenset({S.RUNNING, S.STAGING_OUT, S.HELD, S.CANCELLING, S.FAILED}),
+    S.RUNNING: frozenset({S.STAGING_OUT, S.HELD, S.CANCELLING, S.FAILED}),
+    S.STAGING_OUT: frozenset({S.SUCCEEDED, S.FAILED, S.HELD, S.CANCELLING}),
+    S.HELD: frozenset({S.CREATED, S.STAGING_IN, S.SUBMITTING, S.STAGING_OUT, S.CANCELLING, S.FAILED}),
+    S.CANCELLING: frozenset({S.CANCELLED, S.FAILED}),
+    S.SUCCEEDED: frozenset(),
+    S.FAILED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+
+COLOURS: dict[JobState, str] = {
+    S.CREATED: "neutral",
+    S.STAGING_IN: "info",
+    S.SUBMITTING: "info",
+    S.QUEUED: "info",
+    S.RUNNING: "active",
+    S.STAGING_OUT: "active",
+    S.HELD: "warning",
+    S.CANCELLING: "warning",
+    S.SUCCEEDED: "success",
+    S.FAILED: "danger",
+    S.CANCELLED: "neutral",
+}

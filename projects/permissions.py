@@ -1,0 +1,60 @@
+"""The one getter through which every object of a project is reached."""
+
+from uuid import UUID
+
+from accounts.models import User
+from common.errors import Forbidden, NotFound, StateConflict
+from projects.models import Membership, Project
+from projects.roles import RULES, Action, Role, at_least
+
+
+def role_in(user: User, project: Project) -> Role | None:
+    """The role that ``user`` holds in ``project`` now, or None."""
+    membership = Membership.objects.filter(project=project, user=user).first()
+    if membership is None or not membership.in_force:
+        return None
+    return Role(membership.role)
+
+
+def get_project(user: User, action: Action, project_id: UUID | str) -> Project:
+    """The project, when ``user`` may do ``action`` in it.
+
+    Raises NotFound for a stranger (and for a token kept from this project), Forbidden for a member whose role or
+    token is too weak, StateConflict when the project is archived and the action would change it.
+    """
+    project = Project.objects.visible_to(user).filter(pk=project_id).first() if user.is_authenticated else None
+    if project is None:
+        raise NotFound("There is no such project, or you are not a member of it.", code="project_not_found")
+    check(user, action, project)
+    return project
+
+
+def check(user: User, action: Action, project: Project) -> None:
+    """Nothing happens when ``user`` may do ``action`` in ``project``; else Forbidden or StateConflict is raised."""
+    needed, scope, when_archived = RULES[action]
+    role = role_in(user, project)
+    if role is None or not at_least(role, needed):
+        raise Forbidden(
+            f"This needs the role {needed.label.lower()} in “{project.name}”; yours is {role or 'none'}.",
+            code="role_too_weak",
+            hint="Ask an owner or manager of the project.",
+        )
+    if not user.allows_scope(scope):
+        raise Forbidden(
+            f"This token has no scope “{scope}”.", code="scope_missing", hint=f"Make a token with the scope “{scope}”."
+        )
+    if project.archived and not when_archived:
+        raise StateConflict(
+            f"“{project.name}” is archived, so nothing in it can change.",
+            code="project_archived",
+            hint="Restore the project first.",
+        )
+
+
+def may(user: User, action: Action, project: Project) -> bool:
+    """True when ``user`` may do ``action`` in ``project`` now."""
+    try:
+        check(user, action, project)
+    except (Forbidden, StateConflict):
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""Fixtures called by role."""
+
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from projects.models import Membership, Project
+from projects.roles import Role
+
+
+@pytest.fixture(autouse=True)
+def _own_home(settings, tmp_path: Path) -> None:
+    settings.PORTOLAN_HOME = tmp_path / "home"
+    settings.STORAGE_ROOT = tmp_path / "home" / "projects"
+    settings.SAMPLE_DIR = tmp_path / "home" / "samples"
+
+
+def _person(name: str) -> User:
+    return User.objects.create_user(username=name, password="a long password", email=f"{name}@example.org")
+
+
+@pytest.fixture
+def owner(db) -> User:
+    return _person("owner")
+
+
+@pytest.fixture
+def manager(db) -> User:
+    return _person("manager")
+
+
+@pytest.fixture
+def contributor(db) -> User:
+    return _person("contributor")
+
+
+@pytest.fixture
+def viewer(db) -> User:
+    return _person("viewer")
+
+
+@pytest.fixture
+def stranger(db) -> User:
+    return _person("stranger")
+
+
+@pytest.fixture
+def operator(db) -> User:
+    return User.objects.create_superuser(username="operator", password="a long password", email="operator@example.org")
+
+
+@pytest.fixture
+def bare_project(owner, manager, contributor, viewer) -> Project:
+    """A project with one member of each role, and no folder yet."""
+    project = Project.objects.create(name="Apoferritin")
+    for user in (owner, manager, contributor, viewer):
+        Membership.objects.create(project=project, user=user, role=Role(user.username))
+    return project
+
+
+@pytest.fixture
+def api():
+    """``api(user)`` is an API client with that user's session; ``api()`` is nobody's."""
+
+    def client(user: User | None = None) -> APIClient:
+        made = APIClient()
+        if user is not None:
+            made.force_login(user)
+        return made
+
+    return client
+
+
+@pytest.fixture
+def browser_of():
+    """``browser_of(user)`` is Django's test client signed in as that user."""
+
+    def client(user: User) -> Client:
+        made = Client()
+        made.force_login(user)
+        return made
+
+    return client
