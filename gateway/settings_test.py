@@ -6,7 +6,7 @@ from pathlib import Path
 
 os.environ.setdefault("PORTOLAN_HOME", tempfile.mkdtemp(prefix="portolan-test-"))
 
-from gateway.settings import *  # noqa: E402, F403
+from gateway.settings import *  # noqa: F403
 from gateway.settings import PORTOLAN_HOME
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
