@@ -6,6 +6,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from gateway.local_secret import secret_key
+from gateway.running.places import redis_socket
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -82,7 +83,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-REDIS_URL = env.str("REDIS_URL", default=f"unix://{PORTOLAN_HOME / 'run' / 'redis.sock'}")
+REDIS_URL = env.str("REDIS_URL", default=f"unix://{redis_socket(PORTOLAN_HOME)}")
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -173,6 +174,6 @@ SAMPLE_DIR = Path(env.str("SAMPLE_DIR", default=str(PORTOLAN_HOME / "samples")))
 DEFAULT_QUOTA_BYTES = env.int("DEFAULT_QUOTA_BYTES", default=0) or None
 TRASH_DAYS = env.int("TRASH_DAYS", default=14)
 UPLOAD_IDLE_DAYS = env.int("UPLOAD_IDLE_DAYS", default=14)
-TOOL_DIRS = [BASE_DIR / "jobs" / "tools"]
+TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]
 POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
 RECONCILE_SECONDS = env.float("RECONCILE_SECONDS", default=5.0)

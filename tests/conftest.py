@@ -10,6 +10,8 @@ from accounts.models import User
 from projects.models import Membership, Project
 from projects.roles import Role
 
+pytest_plugins = ["tests.live"]
+
 
 @pytest.fixture(autouse=True)
 def _own_home(settings, tmp_path: Path) -> None:
