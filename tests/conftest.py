@@ -9,6 +9,9 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from projects.models import Membership, Project
 from projects.roles import Role
+from storage.filling import make_root
+from storage.models import Folder
+from storage.services.folders import ensure_default_site, folder_of, folder_root
 
 pytest_plugins = ["tests.live"]
 
@@ -61,6 +64,20 @@ def bare_project(owner, manager, contributor, viewer) -> Project:
     for user in (owner, manager, contributor, viewer):
         Membership.objects.create(project=project, user=user, role=Role(user.username))
     return project
+
+
+@pytest.fixture
+def project(bare_project) -> Project:
+    """A project with one member of each role and an empty folder on disk."""
+    folder = Folder.objects.create(project=bare_project, site=ensure_default_site())
+    make_root(folder)
+    return bare_project
+
+
+@pytest.fixture
+def root(project) -> Path:
+    """The directory of ``project``."""
+    return folder_root(folder_of(project))
 
 
 @pytest.fixture

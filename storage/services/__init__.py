@@ -1,0 +1,1 @@
+"""What a user may command about folders, files and uploads."""
