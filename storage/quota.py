@@ -1,1 +1,125 @@
-"""Room in a folder: what is used, what open uploads have reserved, what is left."""
+"""Room in a folder: what is used, what open uploads have reserved, what is left.
+
+``used_bytes`` is a counter: events move it, and a periodic task puts it right by measuring. What was deleted counts
+until the trash is emptied, because it still fills the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, Sum
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from common.errors import QuotaExceeded, Unavailable
+from storage.listing import root_of
+from storage.models import Folder, Upload, UploadState
+from storage.paths import HIDDEN
+
+KEEP_FREE_BYTES = 64 * 1024**2
+_UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """Bytes of a folder; ``limit`` and ``left`` are None where there is no quota; ``disk_free`` is the site's."""
+
+    limit: int | None
+    used: int
+    reserved: int
+    disk_free: int
+
+    @property
+    def left(self) -> int | None:
+        """Bytes that the quota still gives, never below 0."""
+        return None if self.limit is None else max(0, self.limit - self.used - self.reserved)
+
+
+def room(folder: Folder) -> Room:
+    """The folder's room now."""
+    reserved = Upload.objects.filter(folder=folder, state=UploadState.OPEN).aggregate(sum=Sum("size"))["sum"] or 0
+    limit = folder.quota_bytes
+    if limit is None:
+        limit = folder.site.default_quota_bytes
+    if limit is None:
+        limit = settings.DEFAULT_QUOTA_BYTES
+    return Room(limit=limit, used=folder.used_bytes, reserved=reserved, disk_free=_disk_free(root_of(folder)))
+
+
+def check_room(folder: Folder, size: int) -> None:
+    """Nothing happens when ``size`` more bytes fit; else QuotaExceeded, or Unavailable ``disk_full``.
+
+    Called in the transaction that then writes the Upload row, it keeps a second caller waiting until that ends, so
+    that two uploads can't both take the last room.
+    """
+    if connection.in_atomic_block:
+        folder = Folder.objects.select_for_update(of=("self",)).select_related("site").get(pk=folder.pk)
+    now = room(folder)
+    if now.left is not None and size > now.left:
+        raise QuotaExceeded(
+            f"This needs {in_words(size)}, but the project has {in_words(now.left)} left"
+            f" of its {in_words(now.limit or 0)} ({in_words(now.used)} used, {in_words(now.reserved)} kept for open uploads).",
+            hint="Delete what is not needed and empty the trash, end open uploads, or ask the operator for more.",
+        )
+    if size + now.reserved > now.disk_free - KEEP_FREE_BYTES:
+        raise Unavailable(
+            f"This needs {in_words(size)}, but the storage has only {in_words(now.disk_free)} free.", code="disk_full"
+        )
+
+
+def in_words(size: int) -> str:
+    """``size`` bytes as people say it: "1.5 GB" (powers of 1000)."""
+    amount = float(size)
+    for unit in _UNITS:
+        if amount < 1000 or unit == _UNITS[-1]:
+            break
+        amount /= 1000
+    return f"{size} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def note_change(folder: Folder, *, size: int, files: int) -> None:
+    """The counters have moved by ``size`` bytes and ``files`` files (either may be negative)."""
+    Folder.objects.filter(pk=folder.pk).update(
+        used_bytes=Greatest(F("used_bytes") + size, 0), used_files=Greatest(F("used_files") + files, 0)
+    )
+
+
+def measure(folder: Folder) -> tuple[int, int]:
+    """(bytes, files) found on disk are the counters now. Trash counts; parts of open uploads do not."""
+    root = root_of(folder)
+    size, files = _measured(root, skip=str(root / HIDDEN / "uploads"))
+    Folder.objects.filter(pk=folder.pk).update(used_bytes=size, used_files=files, measured_at=timezone.now())
+    return size, files
+
+
+def measured_below(root: Path) -> tuple[int, int]:
+    """(bytes, files) below ``root``, following no link."""
+    return _measured(root, skip="")
+
+
+def _measured(root: Path, *, skip: str) -> tuple[int, int]:
+    size = files = 0
+    for above, folders, names, fd in os.fwalk(root, follow_symlinks=False):
+        if above == skip:
+            folders.clear()
+            continue
+        for name in names:
+            try:
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except OSError:
+                continue
+            size, files = size + status.st_size, files + 1
+    return size, files
+
+
+def _disk_free(path: Path) -> int:
+    try:
+        status = os.statvfs(path)
+    except OSError as error:
+        raise Unavailable("The storage of this project does not answer.", code="storage_error") from error
+    return status.f_bavail * status.f_frsize

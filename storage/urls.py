@@ -1,6 +1,22 @@
-"""Pages of ``storage``."""
+"""Pages of ``storage``: a project's first page is its folder."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from storage import views
 
 app_name = "storage"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("projects/new/", views.new_project, name="new_project"),
+    path("projects/<uuid:project_id>/", views.browse, name="project"),
+    path("projects/<uuid:project_id>/files/", views.browse, name="files"),
+    path("projects/<uuid:project_id>/files/folder/", views.make_folder, name="make_folder"),
+    path("projects/<uuid:project_id>/files/move/", views.move, name="move"),
+    path("projects/<uuid:project_id>/files/change/", views.change, name="change"),
+    path("projects/<uuid:project_id>/files/delete/", views.delete, name="delete"),
+    path("projects/<uuid:project_id>/files/undelete/", views.undelete, name="undelete"),
+    path("projects/<uuid:project_id>/files/trash/", views.trash, name="trash"),
+    path("projects/<uuid:project_id>/files/content/", views.download, name="download"),
+    path("projects/<uuid:project_id>/files/zip/", views.zip_files, name="zip"),
+    path("projects/<uuid:project_id>/files/look/", views.look, name="look"),
+    path("projects/<uuid:project_id>/files/pick/", views.pick, name="pick"),
+]

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from common.errors import NotFound
 from projects.models import Project
-from storage import filling
+from storage.listing import root_of
 from storage.models import Folder, StorageSite
 
 
@@ -30,4 +30,4 @@ def folder_of(project: Project) -> Folder:
 
 def folder_root(folder: Folder) -> Path:
     """The directory of ``folder``."""
-    return filling.folder_root(folder)
+    return root_of(folder)

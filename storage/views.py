@@ -1,0 +1,172 @@
+"""Pages of a project's folder: browse, change, bring, take away, look."""
+
+from pathlib import PurePosixPath
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import content_disposition_header, urlencode
+from django.views.decorators.http import require_GET, require_POST
+
+from common.errors import PortolanError
+from projects.permissions import get_project
+from projects.roles import Action
+from storage.forms import NewProjectForm
+from storage.services import files, folders
+from storage.streaming import file_response
+
+PAGE = 100
+
+
+@login_required
+def new_project(request: HttpRequest) -> HttpResponse:
+    """The form of a new project; a POST makes it."""
+    form = NewProjectForm(request.POST or None, user=request.user, initial=request.GET.dict())
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = folders.open_project(request.user, **form.cleaned_data)
+        except PortolanError as error:
+            form.add_error(None, error.message)
+        else:
+            messages.success(request, f"“{project.name}” is made.")
+            return redirect("storage:project", project.pk)
+    status = 400 if form.errors else 200
+    return render(request, "storage/new_project.html", {"form": form, "section": "projects"}, status=status)
+
+
+@login_required
+@require_GET
+def browse(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """One folder of the project, a page at a time, with a look at the chosen file beside it."""
+    project = get_project(request.user, Action.VIEW, project_id)
+    path, cursor = request.GET.get("path", ""), request.GET.get("cursor", "")
+    listing = files.list_folder(request.user, project_id, path, cursor=cursor, limit=PAGE)
+    context = {
+        "project": project,
+        "tab": "files",
+        "path": path,
+        "crumbs": _crumbs(path),
+        "listing": listing,
+        "look": request.GET.get("look", ""),
+        "undo": [item for item in request.GET.get("deleted", "").split(",") if item],
+    }
+    return render(request, "storage/files.html", context)
+
+
+@login_required
+@require_POST
+def make_folder(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """A new folder inside ``path``."""
+    path = request.POST.get("path", "")
+    files.make_folder(request.user, project_id, _inside(path, request.POST.get("name", "")))
+    messages.success(request, "The folder is made.")
+    return _back(project_id, path)
+
+
+@login_required
+@require_POST
+def move(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """The file or folder has its new place and name; nothing is overwritten."""
+    source, target = request.POST.get("source", ""), request.POST.get("target", "")
+    files.move(request.user, project_id, source, target)
+    messages.success(request, f"Moved to {target}.")
+    return _back(project_id, request.POST.get("path", ""))
+
+
+@login_required
+@require_POST
+def change(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """What the buttons under the list do with the ticked files: ask about deleting, or take them as a zip."""
+    paths, path = request.POST.getlist("paths"), request.POST.get("path", "")
+    if not paths:
+        messages.warning(request, "Nothing is ticked.")
+        return _back(project_id, path)
+    if request.POST.get("do") == "zip":
+        return redirect(f"{reverse('storage:zip', args=[project_id])}?{urlencode({'path': paths}, doseq=True)}")
+    project = get_project(request.user, Action.WRITE, project_id)
+    context = {"project": project, "tab": "files", "paths": paths, "path": path}
+    return render(request, "storage/confirm_delete.html", context)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """The files are in the trash; the page they were on offers the way back."""
+    items = files.delete(request.user, project_id, request.POST.getlist("paths"))
+    return _back(project_id, request.POST.get("path", ""), deleted=",".join(str(item.pk) for item in items))
+
+
+@login_required
+@require_POST
+def undelete(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """What was deleted is where it was."""
+    get_project(request.user, Action.WRITE, project_id)
+    for item in request.POST.getlist("items"):
+        files.undelete(request.user, item)
+    messages.success(request, "It is back where it was.")
+    return _back(project_id, request.POST.get("path", ""))
+
+
+@login_required
+@require_GET
+def trash(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """What was deleted a short while ago, and until when it can be brought back."""
+    project = get_project(request.user, Action.VIEW, project_id)
+    items = files.trash_list(request.user, project_id)
+    return render(request, "storage/trash.html", {"project": project, "tab": "files", "items": items})
+
+
+@login_required
+@require_GET
+def download(request: HttpRequest, project_id: UUID) -> HttpResponseBase:
+    """One file's bytes, or the range asked for."""
+    opened = files.open_file(request.user, project_id, request.GET.get("path", ""))
+    return file_response(opened, request)
+
+
+@login_required
+@require_GET
+def zip_files(request: HttpRequest, project_id: UUID) -> HttpResponseBase:
+    """The chosen files and folders as one zip, made while it is sent."""
+    name, length, chunks = files.zip_selection(request.user, project_id, request.GET.getlist("path"))
+    headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    return StreamingHttpResponse(chunks, content_type="application/zip", headers=headers)
+
+
+@login_required
+@require_GET
+def look(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """The preview pane of one file."""
+    project = get_project(request.user, Action.VIEW, project_id)
+    context = {"project": project, "look": request.GET.get("path", "")}
+    return render(request, "storage/look.html", context)
+
+
+@login_required
+@require_GET
+def pick(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """The inside of the dialog that picks files for a form field."""
+    project = get_project(request.user, Action.VIEW, project_id)
+    path, cursor = request.GET.get("path", ""), request.GET.get("cursor", "")
+    listing = files.list_folder(request.user, project_id, path, cursor=cursor, limit=PAGE)
+    context = {"project": project, "path": path, "crumbs": _crumbs(path), "listing": listing}
+    return render(request, "storage/pick.html", context)
+
+
+def _back(project_id: UUID, path: str, **more: str) -> HttpResponse:
+    query = urlencode({name: text for name, text in {"path": path, **more}.items() if text})
+    return redirect(reverse("storage:files", args=[project_id]) + (f"?{query}" if query else ""))
+
+
+def _inside(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _crumbs(path: str) -> list[tuple[str, str]]:
+    parts = PurePosixPath(path).parts
+    return [(part, "/".join(parts[: number + 1])) for number, part in enumerate(parts)]
