@@ -4,7 +4,10 @@ import os
 
 from celery import Celery
 
+from gateway.logs import connect_celery
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
 app = Celery("portolan")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+connect_celery()

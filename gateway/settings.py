@@ -6,6 +6,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from gateway.local_secret import secret_key
+from gateway.logs import logging_settings
 from gateway.running.places import redis_socket
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -20,7 +21,11 @@ PORTAL_URL = env.str("PORTAL_URL", default=f"http://localhost:{PORT}").rstrip("/
 DOOR_PORT = env.int("DOOR_PORT", default=PORT + 10000 if PORT <= 55535 else PORT - 10000)
 DOOR_URL = env.str("DOOR_URL", default=f"http://localhost:{DOOR_PORT}").rstrip("/")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PORTAL_URL])
+# Where the portal itself reaches the door, when that is not where browsers do.
+DOOR_CHECK_URL = env.str("DOOR_CHECK_URL", default=DOOR_URL).rstrip("/")
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 HTTPS = PORTAL_URL.startswith("https://")
+LOGGING = logging_settings(env.str("LOG_FORMAT", default="json"))
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -42,6 +47,7 @@ INSTALLED_APPS = [
     "gateway",
 ]
 MIDDLEWARE = [
+    "gateway.logs.RequestLogMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -137,7 +143,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = PORTOLAN_HOME / "staticfiles"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(PORTOLAN_HOME / "staticfiles")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},

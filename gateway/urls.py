@@ -9,5 +9,4 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("api/v1/", include("gateway.api")),
     path("", include("gateway.health")),
-    path("", include("django_prometheus.urls")),
 ]

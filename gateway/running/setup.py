@@ -13,13 +13,14 @@ from storage.services.folders import ensure_default_site
 LEFT_FOR_THE_REST_MB = 1024
 
 
-def prepare() -> None:
+def prepare(*, static: bool = True) -> None:
     """The home, the tables, the static files and the default sites are there; what was there is kept."""
     places.private(settings.PORTOLAN_HOME)
     for folder in (places.run_dir(settings.PORTOLAN_HOME), places.log_dir(settings.PORTOLAN_HOME)):
         places.private(folder)
     call_command("migrate", interactive=False, verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
+    if static:
+        call_command("collectstatic", interactive=False, verbosity=0)
     ensure_default_site()
     ensure_local_compute_site()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from gateway.running.setup import prepare
 
@@ -13,6 +13,10 @@ class Command(BaseCommand):
     help = "Make this instance ready: tables, static files, default sites."
     requires_system_checks = ()
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``--no-static``: the static files come with the image."""
+        parser.add_argument("--no-static", action="store_true", help="leave the static files as they are")
+
     def handle(self, *args: Any, **options: Any) -> None:
         """The instance is ready to be started."""
-        prepare()
+        prepare(static=not options["no_static"])
