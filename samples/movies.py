@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mrcfile
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from samples.optics import frequencies, transfer
@@ -81,8 +83,8 @@ def field(plan: Plan, rng: np.random.Generator) -> Array:
     return intensity
 
 
-def expose(plan: Plan, motion: Motion, gain: Array, rng: np.random.Generator) -> Array:
-    """Return the camera's counts, shape (frames, y, x), uint8, before gain correction (a count × gain is an electron)."""
+def expose(plan: Plan, motion: Motion, gain: Array, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the camera's counts as uint8 (frames, y, x); a count × gain is an electron."""
     still = ndimage.spline_filter(field(plan, rng), order=3)
     y, x = np.mgrid[: plan.size, : plan.size].astype(np.float32)
     u, v = 2 * x / (plan.size - 1) - 1, 2 * y / (plan.size - 1) - 1
@@ -105,7 +107,7 @@ def camera_gain(size: int, rng: np.random.Generator) -> Array:
     return gain
 
 
-def write_mrc(path: Path, frames: Array, pixel_size: float, *, stack: bool) -> None:
+def write_mrc(path: Path, frames: NDArray[Any], pixel_size: float, *, stack: bool) -> None:
     """Write an MRC file with the pixel size (Å) in its header."""
     with mrcfile.new(path) as mrc:
         mrc.set_data(frames)
@@ -114,8 +116,8 @@ def write_mrc(path: Path, frames: Array, pixel_size: float, *, stack: bool) -> N
         mrc.voxel_size = pixel_size
 
 
-def write_tiff(path: Path, frames: Array) -> None:
-    """Write a movie as camera programs do: rows from the top down, so that a reader which flips them gets MRC's order."""
+def write_tiff(path: Path, frames: NDArray[np.uint8]) -> None:
+    """Write a movie as cameras do: rows from the top down, so that a reader which flips them gets MRC's order."""
     with tifffile.TiffWriter(path) as tiff:
         for frame in frames:
             tiff.write(np.flipud(frame), compression="zlib", compressionargs={"level": 1}, photometric="minisblack")

@@ -1,0 +1,269 @@
+"""Align the frames of movies, globally and by patches, with RELION's own motion correction.
+
+Runs `relion_run_motioncorr --use_own` over all movies and follows it: after each movie the charts, the table and the
+pictures are written again. Inputs are checked before anything heavy starts; a mistake ends with status 2 and one line.
+"""
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from alignment_inputs import Movie, check_frames, check_gain, check_movies, parse
+from alignment_motion import Drift, drift_chart, read_drift, summary_chart, table
+from toolkit import ToolError, keep, mpi, progress, run_program, run_tool, warn, whole, write_csv, write_json
+from toolkit_charts import save_chart
+from toolkit_images import (
+    EER_ENDS,
+    Array,
+    fit,
+    read_frames,
+    read_image,
+    save_png,
+    sheet,
+    spectrum,
+    to_grey,
+    write_image,
+)
+
+WORK = Path("work")
+SPECTRUM_SIDE = 512
+PREVIEW_SIDE = 420
+
+
+class Alignment:
+    """One run of the tool: which movies are done, and what was read of each."""
+
+    def __init__(self, given: argparse.Namespace, movies: list[Movie]) -> None:
+        self.given = given
+        self.movies = movies
+        self.drifts: dict[str, Drift] = {}
+        self.gain = turned_gain(given) if given.gain else None
+
+    def prepare(self) -> None:
+        """Write the STAR file of the movies, each under its short name, into the work folder."""
+        (WORK / "movies").mkdir(parents=True)
+        for movie in self.movies:
+            (WORK / self.link(movie)).symlink_to(movie.picture.path.resolve())
+        rows = "".join(f"{self.link(movie)} 1\n" for movie in self.movies)
+        (WORK / "movies.star").write_text(
+            "data_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n_rlnMicrographOriginalPixelSize #3\n"
+            "_rlnVoltage #4\n_rlnSphericalAberration #5\n_rlnAmplitudeContrast #6\n"
+            f"opticsGroup1 1 {self.given.pixel_size:.6f} {self.given.voltage:.3f} 2.7 0.1\n\n\n"
+            f"data_movies\n\nloop_\n_rlnMicrographMovieName #1\n_rlnOpticsGroup #2\n{rows}\n"
+        )
+
+    @staticmethod
+    def link(movie: Movie) -> str:
+        """Return the movie's name in the work folder."""
+        return f"movies/{movie.name}{movie.picture.path.suffix}"
+
+    def command(self) -> list[str]:
+        """Return RELION's command line, to be run in the work folder."""
+        given = self.given
+        parallel = given.nr_mpi > 1
+        argv = [*mpi(given.nr_mpi), "relion_run_motioncorr_mpi" if parallel else "relion_run_motioncorr"]
+        argv += ["--i", "movies.star", "--o", "out/", "--use_own", "--j", str(max(1, given.threads // given.nr_mpi))]
+        argv += ["--dose_per_frame", f"{given.dose_per_frame:g}", "--preexposure", f"{given.pre_exposure:g}"]
+        argv += [
+            "--patch_x",
+            str(given.patches_x),
+            "--patch_y",
+            str(given.patches_y),
+            "--bfactor",
+            f"{given.bfactor:g}",
+        ]
+        argv += ["--bin_factor", f"{given.binning:g}", "--grouping_for_ps", str(self.spectrum_group())]
+        argv += ["--first_frame_sum", str(given.first_frame), "--last_frame_sum", str(given.last_frame)]
+        if given.dose_weighting:
+            argv += ["--dose_weighting", "--save_noDW"]
+        if given.gain:
+            argv += ["--gainref", str(given.gain.resolve())]
+            argv += ["--gain_rot", str(given.gain_rotation), "--gain_flip", str(given.gain_flip)]
+        if any(movie.picture.path.suffix.lower() in EER_ENDS for movie in self.movies):
+            argv += ["--eer_grouping", str(given.eer_grouping)]
+        return argv
+
+    def spectrum_group(self) -> int:
+        """Return how many frames make about 4 e/Å², which is what a power spectrum is summed over."""
+        return max(1, round(4.0 / self.given.dose_per_frame))
+
+    def follow(self) -> None:
+        """Every movie that RELION has finished since the last look has its results, and the charts show it."""
+        fresh = [movie for movie in self.movies if movie.name not in self.drifts and self.is_done(movie)]
+        for movie in fresh:
+            self.drifts[movie.name] = read_drift(made(movie, ".star"), movie.name, self.given.pixel_size)
+            self.publish(movie)
+            self.write_overview()
+            progress(len(self.drifts), len(self.movies), f"aligned {movie.name}")
+
+    @staticmethod
+    def is_done(movie: Movie) -> bool:
+        """Return whether RELION has written all of a movie's files: the plot of the shifts is the last one."""
+        return made(movie, "_shifts.eps").is_file() and made(movie, ".star").is_file()
+
+    def publish(self, movie: Movie) -> None:
+        """The movie's averages, spectra, motion file and picture stand under their final names."""
+        before = self.average_before(movie)
+        spectra = self.spectrum_before(movie)
+        name, pixel = movie.name, self.given.pixel_size
+        write_image(Path(f"before/{name}_before.mrc"), before, pixel)
+        write_image(Path(f"power/{name}_power_before.mrc"), spectra, 1.0)
+        sharp = made(movie, "_noDW.mrc" if self.given.dose_weighting else ".mrc")
+        after, power = read_image(sharp), read_image(made(movie, "_PS.mrc"))
+        pictures = [
+            ("before", fit(to_grey(before, PREVIEW_SIDE), PREVIEW_SIDE)),
+            ("aligned", fit(to_grey(after, PREVIEW_SIDE), PREVIEW_SIDE)),
+            ("power spectrum before", fit(to_grey(spectra, PREVIEW_SIDE, high=99.7), PREVIEW_SIDE)),
+            ("power spectrum aligned", fit(to_grey(power, PREVIEW_SIDE, high=99.7), PREVIEW_SIDE)),
+        ]
+        save_png(Path(f"previews/{name}.png"), sheet(pictures, 2))
+        keep(made(movie, "_PS.mrc"), Path(f"power/{name}_power_aligned.mrc"))
+        if self.given.dose_weighting:
+            keep(made(movie, "_noDW.mrc"), Path(f"aligned/{name}_aligned_noDW.mrc"))
+        keep(made(movie, ".mrc"), Path(f"aligned/{name}_aligned.mrc"))
+        with whole(Path(f"motion/{name}_motion.star")) as part:
+            part.write_text(self.with_final_names(made(movie, ".star").read_text(), movie))
+
+    def with_final_names(self, text: str, movie: Movie) -> str:
+        """Return RELION's text with the names of this folder's results instead of those of the work folder."""
+        stem = f"out/movies/{movie.name}"
+        power, sharp = f"power/{movie.name}_power_aligned.mrc", f"aligned/{movie.name}_aligned_noDW.mrc"
+        for old, new in (
+            (f"{stem}_noDW.mrc", sharp),
+            (f"{stem}_PS.mrc", power),
+            (f"{stem}.mrc", f"aligned/{movie.name}_aligned.mrc"),
+            (f"{stem}.star", f"motion/{movie.name}_motion.star"),
+            (self.link(movie), movie.picture.path.name),
+        ):
+            text = text.replace(old, new)
+        return text.replace(str(self.given.gain.resolve()), self.given.gain.name) if self.given.gain else text
+
+    def frames(self, movie: Movie) -> Iterator[Array]:
+        """Yield the frames of the chosen range with the gain applied."""
+        last = self.given.last_frame if self.given.last_frame > 0 else movie.picture.frames
+        if movie.picture.path.suffix.lower() in EER_ENDS:
+            last *= self.given.eer_grouping
+        for number, frame in enumerate(read_frames(movie.picture.path), start=1):
+            if self.given.first_frame <= number <= last:
+                yield frame if self.gain is None else frame * self.gain
+
+    def average_before(self, movie: Movie) -> Array:
+        """Return the average of the frames as they lie, unaligned, with the gain applied."""
+        total, count = np.zeros((movie.picture.height, movie.picture.width), np.float32), 0
+        for frame in self.frames(movie):
+            total += frame
+            count += 1
+        return total / max(1, count)
+
+    def spectrum_before(self, movie: Movie) -> Array:
+        """Return the mean amplitude spectrum of sums of a few unaligned frames, for comparison with RELION's."""
+        size = self.spectrum_group()
+        if movie.picture.path.suffix.lower() in EER_ENDS:
+            size *= self.given.eer_grouping
+        total: Array | None = None
+        group: Array | None = None
+        for number, frame in enumerate(self.frames(movie), start=1):
+            group = frame.copy() if group is None else group + frame
+            if number % size == 0:
+                part = spectrum(group, SPECTRUM_SIDE)
+                total, group = part if total is None else total + part, None
+        return total if total is not None else spectrum(group, SPECTRUM_SIDE)
+
+    def write_overview(self) -> None:
+        """The charts and the table show all movies that are done."""
+        done = [self.drifts[movie.name] for movie in self.movies if movie.name in self.drifts]
+        rows = table(done, self.given.dose_per_frame)
+        save_chart(Path("drift.vl.json"), drift_chart(done, self.given.pixel_size))
+        save_chart(Path("motion.vl.json"), summary_chart(rows))
+        write_csv(Path("motion.csv"), rows)
+
+    def finish(self) -> None:
+        """Every movie has its results, and the STAR file and the summary stand; a ToolError when one has none."""
+        missing = [movie.name for movie in self.movies if movie.name not in self.drifts]
+        if missing:
+            raise ToolError(
+                "alignment-failed",
+                f"RELION aligned {len(self.drifts)} of {len(self.movies)} movies; not {', '.join(missing[:5])}.",
+                hint="Look at relion.log; leave these movies out, or use fewer patches.",
+                about="movies",
+            )
+        text = (WORK / "out/corrected_micrographs.star").read_text()
+        for movie in self.movies:
+            text = self.with_final_names(text, movie)
+        with whole(Path("corrected_micrographs.star")) as part:
+            part.write_text(text)
+        rows = table(list(self.drifts.values()), self.given.dose_per_frame)
+        totals = [row["total_motion_A"] for row in rows]
+        summary = {
+            "movies": len(rows),
+            "median_total_motion_A": round(float(np.median(totals)), 2),
+            "largest_total_motion_A": max(totals),
+            "outliers": [row["movie"] for row in rows if row["outlier"] == "yes"],
+        }
+        write_json(Path("summary.json"), summary)
+
+
+def made(movie: Movie, ending: str) -> Path:
+    """Return where RELION writes a file of a movie."""
+    return WORK / "out/movies" / f"{movie.name}{ending}"
+
+
+def turned_gain(given: argparse.Namespace) -> Array:
+    """Return the gain turned and flipped as RELION does it: clockwise as displayed (row 0 on top), then flipped."""
+    gain = read_image(given.gain)
+    gain = np.rot90(gain, -given.gain_rotation)
+    if given.gain_flip == 1:
+        gain = np.flipud(gain)
+    elif given.gain_flip == 2:
+        gain = np.fliplr(gain)
+    return gain
+
+
+def check_orientation(alignment: Alignment) -> None:
+    """Warn when the gain reference would fit the movies better upside down or turned: RELION would not complain.
+
+    Raw counts are the light divided by the gain, so fine detail of their average must follow 1 / gain.
+    """
+    movie, gain = alignment.movies[0], alignment.gain
+    if gain is None or movie.picture.path.suffix.lower() in EER_ENDS:
+        return
+    raw = np.mean([frame for _, frame in zip(range(20), read_frames(movie.picture.path), strict=False)], axis=0)
+    inverse = np.where(gain > 0, 1 / np.maximum(gain, 1e-6), 0)
+    fits: dict[str, float] = {}
+    for name, other in (
+        ("as given", inverse),
+        ("flipped up-down", np.flipud(inverse)),
+        ("flipped left-right", np.fliplr(inverse)),
+        ("turned by 180°", np.rot90(inverse, 2)),
+    ):
+        fits[name] = float(np.corrcoef(detail(raw), detail(other))[0, 1])
+    best = max(fits, key=lambda name: fits[name])
+    if best != "as given" and fits[best] > 0.05 and fits[best] > 2 * fits["as given"]:
+        warn("gain-orientation", f"The gain reference fits {movie.picture.path.name} better {best}; check gain flip.")
+
+
+def detail(image: Array) -> Array:
+    """Return the differences of neighbouring pixels, which hold the gain's grain and little of the sample."""
+    return np.diff(image, axis=1).ravel()
+
+
+def main() -> None:
+    """Check, align and describe the movies of the command line."""
+    given = parse()
+    movies = check_movies(given.movies)
+    check_frames(movies, given)
+    check_gain(given.gain, movies, given)
+    shutil.rmtree(WORK, ignore_errors=True)
+    alignment = Alignment(given, movies)
+    check_orientation(alignment)
+    alignment.prepare()
+    progress(0, len(movies), "aligning")
+    run_program(alignment.command(), log=Path("relion.log"), cwd=WORK, follow=alignment.follow)
+    alignment.finish()
+    shutil.rmtree(WORK)
+
+
+if __name__ == "__main__":
+    run_tool(main)
