@@ -17,3 +17,4 @@ STORAGES = {
 CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "memory://")
 STORAGE_ROOT = Path(PORTOLAN_HOME) / "projects"
 SAMPLE_DIR = Path(PORTOLAN_HOME) / "samples"
+(Path(PORTOLAN_HOME) / "staticfiles").mkdir(parents=True, exist_ok=True)
