@@ -1,0 +1,27 @@
+"""CWL v1.2 ``CommandLineTool`` without JavaScript: from a tool file and values to argv, and back to typed outputs."""
+
+from jobs.cwl.command import CommandLine, build_command
+from jobs.cwl.errors import InvalidInputs, OutputError, ToolError, UnsupportedFeature
+from jobs.cwl.form import FormHint, form_hint
+from jobs.cwl.model import Tool
+from jobs.cwl.outputs import collect_outputs
+from jobs.cwl.schema import input_schema, is_own_file
+from jobs.cwl.staging import write_work_files
+from jobs.cwl.tool import load_tool
+
+__all__ = [
+    "CommandLine",
+    "FormHint",
+    "InvalidInputs",
+    "OutputError",
+    "Tool",
+    "ToolError",
+    "UnsupportedFeature",
+    "build_command",
+    "collect_outputs",
+    "form_hint",
+    "input_schema",
+    "is_own_file",
+    "load_tool",
+    "write_work_files",
+]

@@ -1,0 +1,102 @@
+"""The ``portolan:Form`` hint: what the form shows beyond the types, and what the results look like.
+
+The hint's class is ``portolan:Form`` with ``$namespaces: {portolan: "https://portolan.science/cwl#"}``. Its fields are
+those of ``FormHint``; ``schema`` is an overlay of JSON Schema 2020-12 keywords by input name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.cwl.errors import ToolError
+from jobs.cwl.model import CwlObject, Tool
+
+NAMESPACE = "https://portolan.science/cwl#"
+_FIELDS = frozenset({"class", "schema", "groups", "sample", "methods", "queue", "results"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormGroup:
+    """Fields shown together under a title."""
+
+    title: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueHint:
+    """What to ask of a queue where the user says nothing; None leaves it to the site."""
+
+    cores: int | None = None
+    memory_mb: int | None = None
+    gpu: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultHint:
+    """An output, the viewer it is shown in, and its title."""
+
+    output: str
+    viewer: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormHint:
+    """The hint, checked against the tool; everything is empty for a tool without one."""
+
+    schema: Mapping[str, CwlObject] = field(default_factory=dict)
+    groups: tuple[FormGroup, ...] = ()
+    sample: Mapping[str, Any] = field(default_factory=dict)
+    methods: tuple[CwlObject, ...] = ()
+    queue: QueueHint = field(default_factory=QueueHint)
+    results: tuple[ResultHint, ...] = ()
+
+
+def form_hint(tool: Tool) -> FormHint:
+    """The tool's form hint; every name in it is an input or output of the tool. ToolError where it is not."""
+    hint = _find(tool)
+    if hint is None:
+        return FormHint()
+    if unknown := sorted(set(hint) - _FIELDS):
+        raise ToolError(f"portolan:Form of '{tool.name}' has unknown fields: {', '.join(unknown)}.")
+    groups = tuple(FormGroup(title=one["title"], fields=tuple(one["fields"])) for one in hint.get("groups") or [])
+    results = tuple(_result(one) for one in hint.get("results") or [])
+    queue = hint.get("queue") or {}
+    found = FormHint(
+        schema=hint.get("schema") or {},
+        groups=groups,
+        sample=hint.get("sample") or {},
+        methods=_methods(hint.get("methods")),
+        queue=QueueHint(cores=queue.get("cores"), memory_mb=queue.get("memory_mb"), gpu=bool(queue.get("gpu", False))),
+        results=results,
+    )
+    _check_names(tool, found)
+    return found
+
+
+def _find(tool: Tool) -> CwlObject | None:
+    for name, hint in tool.hints.items():
+        prefix, _, rest = name.partition(":")
+        if name == f"{NAMESPACE}Form" or (rest == "Form" and tool.namespaces.get(prefix) == NAMESPACE):
+            return hint
+    return None
+
+
+def _result(item: CwlObject) -> ResultHint:
+    return ResultHint(output=item["output"], viewer=item["viewer"], title=item.get("title") or item["output"])
+
+
+def _methods(value: Any) -> tuple[CwlObject, ...]:
+    if isinstance(value, dict):
+        return tuple({"name": name, **(item or {})} for name, item in value.items())
+    return tuple({"name": item} if isinstance(item, str) else item for item in value or [])
+
+
+def _check_names(tool: Tool, hint: FormHint) -> None:
+    inputs = {parameter.name for parameter in tool.inputs}
+    outputs = {parameter.name for parameter in tool.outputs}
+    named = [*hint.schema, *hint.sample, *(name for group in hint.groups for name in group.fields)]
+    unknown = sorted(set(named) - inputs) + sorted({result.output for result in hint.results} - outputs)
+    if unknown:
+        raise ToolError(f"portolan:Form of '{tool.name}' names what the tool does not have: {', '.join(unknown)}.")
