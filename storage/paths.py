@@ -46,7 +46,7 @@ _ENCODED = re.compile(r"[/\\\x00]|^\.{1,2}$")
 
 
 class Inner(str):
-    """A path in the hidden area, made by ``inner`` and never from a user's text."""
+    """A path that is taken as it is: in the hidden area, or as found on disk. Never made from a user's text alone."""
 
     __slots__ = ()
 
@@ -57,6 +57,11 @@ def inner(area: str, *names: str) -> Inner:
     if any(not part or part in (".", "..") or "/" in part or "\0" in part for part in parts):
         raise ValueError(f"not plain names: {parts!r}")
     return Inner("/".join((HIDDEN, *parts)))
+
+
+def as_found(path: str) -> Inner:
+    """``path`` for making something under exactly this name, which was on disk before (copies, undelete)."""
+    return Inner(clean(path))
 
 
 def clean(relative: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -21,6 +23,7 @@ from storage.listing import root_of
 from storage.models import Folder, Upload, UploadState
 from storage.paths import HIDDEN
 
+MEASURE_EVERY = timedelta(hours=1)
 KEEP_FREE_BYTES = 64 * 1024**2
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
@@ -61,9 +64,10 @@ def check_room(folder: Folder, size: int) -> None:
         folder = Folder.objects.select_for_update(of=("self",)).select_related("site").get(pk=folder.pk)
     now = room(folder)
     if now.left is not None and size > now.left:
+        taken = f"{in_words(now.used)} used, {in_words(now.reserved)} kept for open uploads"
         raise QuotaExceeded(
             f"This needs {in_words(size)}, but the project has {in_words(now.left)} left"
-            f" of its {in_words(now.limit or 0)} ({in_words(now.used)} used, {in_words(now.reserved)} kept for open uploads).",
+            f" of its {in_words(now.limit or 0)} ({taken}).",
             hint="Delete what is not needed and empty the trash, end open uploads, or ask the operator for more.",
         )
     if size + now.reserved > now.disk_free - KEEP_FREE_BYTES:
@@ -95,6 +99,12 @@ def measure(folder: Folder) -> tuple[int, int]:
     size, files = _measured(root, skip=str(root / HIDDEN / "uploads"))
     Folder.objects.filter(pk=folder.pk).update(used_bytes=size, used_files=files, measured_at=timezone.now())
     return size, files
+
+
+def to_measure() -> list[UUID]:
+    """The folders not measured in the last hour."""
+    stale = Q(measured_at__isnull=True) | Q(measured_at__lt=timezone.now() - MEASURE_EVERY)
+    return list(Folder.objects.filter(stale).values_list("pk", flat=True))
 
 
 def measured_below(root: Path) -> tuple[int, int]:

@@ -1,0 +1,44 @@
+"""Celery's door to storage: each task loads by id and calls the floor below."""
+
+from celery import shared_task
+
+from storage import filling, quota, trash
+from storage.models import Folder, FolderState
+
+
+@shared_task
+def fill_folder(folder_id: str) -> None:
+    """The folder is filled, or another call is queued for the rest."""
+    folder = Folder.objects.select_related("site").filter(pk=folder_id).first()
+    if folder is not None and filling.fill(folder):
+        fill_folder.delay(folder_id)
+
+
+@shared_task
+def tend_folders() -> None:
+    """Folders that are still being prepared are worked on; a worker that died is made up for."""
+    for pk in Folder.objects.filter(state=FolderState.PREPARING).values_list("pk", flat=True):
+        fill_folder.delay(str(pk))
+
+
+@shared_task
+def purge_trash() -> None:
+    """What has been in the trash for its time is gone for good."""
+    trash.drop_empty()
+    for item_id in trash.due():
+        trash.purge(item_id)
+
+
+@shared_task
+def measure_folders() -> None:
+    """A measurement is queued for every folder not measured in the last hour."""
+    for pk in quota.to_measure():
+        measure_folder.delay(str(pk))
+
+
+@shared_task
+def measure_folder(folder_id: str) -> None:
+    """The folder's counters are what is on disk."""
+    folder = Folder.objects.select_related("site").filter(pk=folder_id).first()
+    if folder is not None:
+        quota.measure(folder)
