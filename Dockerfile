@@ -16,7 +16,7 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --cert /etc/ssl/certs/ca-certificates.crt \
       --require-hashes -r /tmp/app.txt
 
-FROM docker.io/library/debian:bookworm-slim
+FROM docker.io/library/debian:bookworm-slim AS system
 # RELION and Ghostscript are for the local compute site: there jobs run in the worker's container.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -24,6 +24,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin portolan \
  && install -d -o portolan -g portolan -m 0750 /data
+
+FROM system
 COPY --from=python /opt/venv /opt/venv
 WORKDIR /srv/portolan
 COPY manage.py ./

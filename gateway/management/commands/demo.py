@@ -1,0 +1,34 @@
+"""``manage.py demo``: from nothing to three results in a running portal."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from common.errors import PortolanError
+from gateway.running.running import serve
+from gateway.running.story import Story
+
+
+class Command(BaseCommand):
+    """Ctrl-C ends every process that this started, running jobs too."""
+
+    help = "Demo accounts, sample data and the three tools run through the REST API; then serves until Ctrl-C."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``--once``: end after the results."""
+        parser.add_argument("--once", action="store_true", help="end after the results, with 0 only when all are right")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """The demo ran; CommandError (status 1) when ``--once`` did not get three right results."""
+        story = Story(self._say, once=options["once"])
+        try:
+            serve(prepare=story.prepare, say=self._say, started=story.start, done=story.done, end_jobs=True)
+        except PortolanError as error:
+            raise CommandError("\n".join(filter(None, [error.message, error.hint]))) from None
+        if options["once"] and story.problem:
+            raise CommandError(story.problem)
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
