@@ -24,6 +24,7 @@ class ComputeSite(UUIDModel):
     memory_mb = models.PositiveIntegerField(default=2048, help_text="Memory that jobs may use together.")
     enabled = models.BooleanField(default=True)
     settings: models.JSONField = models.JSONField(default=dict, blank=True)
+    polled_at = models.DateTimeField(null=True, blank=True, help_text="When somebody last began to ask it.")
     last_answer_at = models.DateTimeField(null=True, blank=True)
     last_problem = models.TextField(blank=True)
     last_problem_at = models.DateTimeField(null=True, blank=True)
@@ -90,6 +91,11 @@ class Job(UUIDModel):
         return f"jobs/{self.number}-{self.tool}"
 
     @property
+    def outputs_path(self) -> str:
+        """Where finished outputs are; the folder appears whole, by one rename."""
+        return f"{self.folder_path}/outputs"
+
+    @property
     def job_state(self) -> JobState:
         """The state as the enum."""
         return JobState(self.state)
@@ -125,6 +131,7 @@ class Attempt(UUIDModel):
     last_word = models.CharField(max_length=100, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
     signal = models.IntegerField(null=True, blank=True)
+    evidence: models.JSONField = models.JSONField(default=dict, blank=True, help_text="The exit file, as found.")
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -135,6 +142,11 @@ class Attempt(UUIDModel):
     def native_name(self) -> str:
         """The scheduler's name of the attempt, the same at every call."""
         return f"portolan-{self.pk.hex}"
+
+    @property
+    def work_path(self) -> str:
+        """Where the command runs and writes, in the project folder; it can be looked at while the job runs."""
+        return f"{self.job.folder_path}/work-{self.number}"
 
 
 class Observation(models.Model):

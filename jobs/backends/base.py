@@ -1,0 +1,101 @@
+"""The contract between a job's life and a scheduler.
+
+A scheduler knows an attempt by its *native name*, which is made from the attempt's id and never changes. After a
+crash the scheduler is asked for that name before anything is submitted again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+
+class SiteUnavailable(Exception):
+    """The site gave no usable answer: nothing is known, nothing changes, ask again later."""
+
+
+class JobRejected(Exception):
+    """The site will not take this job as it is; the message is for the user."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Phase(StrEnum):
+    """What a scheduler's word means for us. ``UNKNOWN`` is a word that we don't know: it changes nothing."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDED = "ended"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """Everything a site needs to run one attempt. Paths are absolute and hold on the site.
+
+    ``control`` is the attempt's own directory: the fence, the exit file and the scratch space are in it. ``cwd`` is
+    where the command runs and writes. ``stdout`` and ``stderr`` are appended to; ``order`` puts waiting jobs in line.
+    """
+
+    name: str
+    argv: list[str]
+    cwd: Path
+    control: Path
+    stdout: Path
+    stderr: Path
+    stdin: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cores: int = 1
+    memory_mb: int = 1024
+    wall_seconds: int | None = None
+    order: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NativeObservation:
+    """What the scheduler said of one job: ``word`` is its own, ``phase`` what we take it for.
+
+    ``reason`` says in plain words why a job waits or was lost.
+    """
+
+    native_id: str
+    word: str
+    phase: Phase
+    reason: str = ""
+
+
+class Backend(ABC):
+    """One scheduler of one site. Every method may raise SiteUnavailable, ``submit`` also JobRejected; nothing else.
+
+    ``evidence_seconds``: how long after the scheduler's "ended" the exit file may still be on its way.
+    """
+
+    arrays: ClassVar[bool] = False
+    gpu: ClassVar[bool] = False
+    mpi: ClassVar[bool] = False
+    containers: ClassVar[bool] = False
+    evidence_seconds: ClassVar[float] = 60.0
+
+    @abstractmethod
+    def submit(self, spec: JobSpec) -> str:
+        """The scheduler has the job; its native id is returned."""
+
+    @abstractmethod
+    def find(self, name: str) -> str | None:
+        """The native id of the job with this name, whatever became of it; None when the scheduler never had it."""
+
+    @abstractmethod
+    def poll(self, native_ids: Iterable[str]) -> dict[str, NativeObservation]:
+        """What the scheduler says of these jobs, in one call; a job it does not know is not in the answer."""
+
+    @abstractmethod
+    def cancel(self, native_id: str) -> None:
+        """The job is being ended, with all its processes; a job that is gone already is fine."""
