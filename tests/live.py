@@ -66,7 +66,7 @@ class LivePortolan:
     port: int
     door_port: int
     extra: dict[str, str] = field(default_factory=dict)
-    runner: subprocess.Popen | None = None
+    runner: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -96,9 +96,9 @@ class LivePortolan:
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "runner.log").open("ab") as log:
             argv = [sys.executable, str(ROOT / "manage.py"), "up"]
-            self.runner = subprocess.Popen(argv, cwd=ROOT, env=self.env, stdout=log, stderr=log)
-        wait_until(lambda: "is ready" in self.log() or self.runner.poll() is not None, seconds=seconds, what=self.log())
-        assert self.runner.poll() is None, self.log()
+            runner = self.runner = subprocess.Popen(argv, cwd=ROOT, env=self.env, stdout=log, stderr=log)
+        wait_until(lambda: "is ready" in self.log() or runner.poll() is not None, seconds=seconds, what="the start")
+        assert runner.poll() is None, self.log()
 
     def stop(self) -> None:
         """No service is left."""
@@ -164,11 +164,11 @@ def _listens(port: int) -> bool:
         return False
 
 
-def new_instance(folder: Path | None = None, **extra: str) -> LivePortolan:
+def new_instance(folder: Path | None = None, *, extra: dict[str, str] | None = None) -> LivePortolan:
     """An instance that is not started yet, for tests that break one."""
     port, door_port = free_ports(2)
     home = folder or Path(tempfile.mkdtemp(prefix="portolan-live-"))
-    return LivePortolan(home=home, port=port, door_port=door_port, extra=extra)
+    return LivePortolan(home=home, port=port, door_port=door_port, extra=extra or {})
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,95 @@
+"""docs/performance.md from the figures."""
+
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+def page(results: Figures) -> str:
+    """The page; a measurement that was not made is left out."""
+    machine = results["machine"]
+    lines = [
+        "# Performance",
+        "",
+        "Written by `make bench`; the figures are in `bench/results.json`. All of one run on one machine "
+        f"({machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['date']}): trust the ratios, "
+        "not the seconds.",
+        "",
+    ]
+    for name, section in SECTIONS.items():
+        if name in results:
+            lines += [*section(results[name]), ""]
+    return "\n".join(lines)
+
+
+def _overhead(found: Figures) -> list[str]:
+    noop, real = found["noop"], found["resolution_map"]
+    return [
+        "## What the gateway adds to a job",
+        "",
+        "From submitting by REST to the answer that shows the job succeeded with its results; the site is polled",
+        "every second.",
+        "",
+        "| job | bare command | through the gateway | |",
+        "|---|---|---|---|",
+        f"| does nothing | {noop['bare_s']:.3f} s | {noop['gateway_s']:.2f} s | + {noop['added_s']:.2f} s |",
+        f"| resolution map | {real['bare_s']:.1f} s | {real['gateway_s']:.1f} s | × {real['ratio']:.2f} |",
+    ]
+
+
+def _throughput(found: Figures) -> list[str]:
+    rates = found["jobs_per_minute"]
+    return [
+        "## Jobs per minute",
+        "",
+        f"Through all states, jobs that do nothing: {rates['1']:.0f} with one worker process, {rates['2']:.0f} with "
+        f"two (× {found['ratio']:.2f}).",
+    ]
+
+
+def _queries(found: Figures) -> list[str]:
+    rows = [f"| {name} | {counts['10']} | {counts['10000']} |" for name, counts in found["pages"].items()]
+    word = "Equal on every page." if found["equal"] else "NOT equal on every page."
+    head = ["| page | with 10 jobs | with 10,000 jobs |", "|---|---|---|"]
+    return ["## SQL queries of a page", "", word, "", *head, *rows]
+
+
+def _listing(found: Figures) -> list[str]:
+    taken = found["first_page_s"]
+    return [
+        "## The first page of a folder",
+        "",
+        f"{taken['100'] * 1000:.1f} ms with 100 files, {taken['100000'] * 1000:.1f} ms with 100,000 "
+        f"(× {found['ratio']:.2f}).",
+    ]
+
+
+def _upload(found: Figures) -> list[str]:
+    same = "the same bytes arrived" if found["same_bytes"] else "OTHER BYTES ARRIVED"
+    return [
+        "## Upload of 2 GiB",
+        "",
+        f"`cp` and sync {found['cp_s']:.1f} s, through the door {found['upload_s']:.1f} s (× {found['ratio']:.2f}; "
+        f"with SHA-256 on both sides; {same}). The door's highest memory was {found['door_peak_mb']:.0f} MB, "
+        f"{found['door_idle_peak_mb']:.0f} MB before the upload.",
+    ]
+
+
+def _demo(found: Figures) -> list[str]:
+    return [
+        "## make demo ONCE=1",
+        "",
+        f"From a fresh clone, with the Debian packages installed: {found['first_s']:.0f} s at the first time "
+        f"(environment, assets, sample data, three jobs), {found['second_s']:.0f} s at the second (the three results "
+        "are found again).",
+    ]
+
+
+SECTIONS = {
+    "overhead": _overhead,
+    "throughput": _throughput,
+    "queries": _queries,
+    "listing": _listing,
+    "upload": _upload,
+    "demo": _demo,
+}
