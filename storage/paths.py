@@ -232,9 +232,11 @@ def _walk_open(root_fd: int, path: str, flags: int, mode: int) -> int:
     here = os.dup(root_fd)
     try:
         for part in parts[:-1]:
-            below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            below = os.open(part, os.O_PATH | os.O_NOFOLLOW, dir_fd=here)
             os.close(here)
             here = below
+            if stat.S_ISLNK(os.fstat(here).st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
         last = os.open(parts[-1], flags | os.O_NOFOLLOW, mode, dir_fd=here)
     finally:
         os.close(here)

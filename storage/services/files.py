@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from accounts.models import User
@@ -15,16 +18,19 @@ from storage import archive, trash
 from storage.listing import Entry, Listing, list_page, resolve_pattern, root_of, stat_file, stat_path
 from storage.models import Folder, TrashItem
 from storage.paths import clean, clean_new, make_dir, rename_beneath
+from storage.previews import Preview, read_options, render
 from storage.services.folders import folder_of, writable_folder
 from storage.streaming import OpenFile, open_for_reading
 
 __all__ = [
     "delete",
+    "empty_trash",
     "list_folder",
     "make_folder",
     "matching_files",
     "move",
     "open_file",
+    "preview",
     "resolve_pattern",
     "stat_file",
     "trash_list",
@@ -122,6 +128,16 @@ def zip_selection(user: User, project_id: UUID | str, paths: list[str]) -> tuple
     """(file name, size in bytes, bytes) of a zip of ``paths``; everything in the folder for ``[""]``."""
     folder = _readable(user, Action.DOWNLOAD, project_id)
     return archive.zip_of(root_of(folder), paths, fallback_name=_file_name(folder.project))
+
+
+def preview(user: User, project_id: UUID | str, path: str, **options: Any) -> Preview:
+    """A look at a file; see ``storage.previews.options.PreviewOptions`` for what can be asked (texts will do)."""
+    opened = open_file(user, project_id, path)
+    with opened.handle:
+        asked = read_options(options)
+        made = render(opened.handle.fileno(), opened.name, asked)
+    mark = hashlib.sha256(f"{opened.etag}{asked}".encode()).hexdigest()[:32]
+    return replace(made, etag=f'"{mark}"')
 
 
 def _file_name(project: Project) -> str:
