@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import NoReturn, cast
 
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -27,13 +28,13 @@ class TokenAuthentication(BaseAuthentication):
         if not words or words[0].lower() != b"bearer":
             return None
         if len(words) != 2:
-            raise AuthenticationFailed("The Authorization header must be “Bearer <token>”.")
+            raise AuthenticationFailed("The Authorization header must be “Bearer <token>”.", code="bad_authorization")
         secret = words[1].decode("utf-8", "replace")
         token = ApiToken.objects.select_related("user").filter(digest=digest(secret)).first()
-        if token is None or not token.usable or not token.user.is_active:
-            raise AuthenticationFailed(
-                "This token is unknown, revoked or has ended. Make a new one on the tokens page."
-            )
+        if token is None or not token.user.is_active:
+            raise AuthenticationFailed("This token is unknown.", code="token_unknown")
+        if not token.usable:
+            _refuse_ended(token)
         _note_use(token, request)
         token.user.token = token
         return token.user, token
@@ -41,6 +42,18 @@ class TokenAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """What a 401 tells the client to send."""
         return 'Bearer realm="portolan"'
+
+
+def person(request: Request) -> User:
+    """Who asks; for views that only let known people in."""
+    return cast(User, request.user)
+
+
+def _refuse_ended(token: ApiToken) -> NoReturn:
+    if token.revoked_at is not None:
+        raise AuthenticationFailed("This token was revoked. Make a new one.", code="token_revoked")
+    day = token.expires_at.date().isoformat()
+    raise AuthenticationFailed(f"This token ended on {day}. Make a new one.", code="token_ended")
 
 
 def _note_use(token: ApiToken, request: Request) -> None:

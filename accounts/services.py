@@ -4,6 +4,7 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.authentication import digest
@@ -54,6 +55,13 @@ def make_token_until(
         expires_at=end,
     )
     return token, secret
+
+
+def own_tokens(user: User) -> QuerySet[ApiToken]:
+    """All tokens of ``user``, also those that have ended; Forbidden for a token without the scope ``read``."""
+    if not user.allows_scope(Scope.READ):
+        raise Forbidden("This token has no scope “read”.", code="scope_missing")
+    return ApiToken.objects.filter(user=user)
 
 
 def revoke_token(user: User, token_id: UUID | str) -> None:

@@ -51,6 +51,12 @@ class StateConflict(PortolanError):
     code = "conflict"
 
 
+class Unprocessable(PortolanError):
+    """Well-formed, and still not to be done: it contradicts what was said before."""
+
+    code = "unprocessable"
+
+
 class QuotaExceeded(PortolanError):
     """The project's quota has no room for this; nothing was written."""
 

@@ -1,5 +1,66 @@
-"""The API's routes, gathered from the apps."""
+"""The API's routes, gathered from the apps: each address with what each method does there."""
 
-from django.urls import URLPattern
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
-urlpatterns: list[URLPattern] = []
+from accounts.api import MeViewSet, TokenViewSet
+from common.errors import NotFound
+from projects.api import AuditViewSet, MemberViewSet
+from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
+from storage.api.projects import ProjectViewSet
+from storage.api.uploads import UploadViewSet
+
+app_name = "api"
+PROJECT = "projects/<uuid:project_id>/"
+JOB = "jobs/<uuid:job_id>/"
+
+
+@csrf_exempt
+def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """Any other address under the API is a 404 with a problem document."""
+    hint = "GET /api/v1/schema/ lists all addresses; each ends with a slash."
+    raise NotFound("There is nothing at this address of the API.", hint=hint)
+
+
+accounts: list[URLPattern] = [
+    path("me/", MeViewSet.as_view({"get": "retrieve"}), name="me"),
+    path("tokens/", TokenViewSet.as_view({"get": "list", "post": "create"}), name="tokens"),
+    path("tokens/revoke-all/", TokenViewSet.as_view({"post": "revoke_all"}), name="tokens_revoke_all"),
+    path("tokens/<uuid:token_id>/", TokenViewSet.as_view({"delete": "destroy"}), name="token"),
+]
+projects: list[URLPattern] = [
+    path("projects/", ProjectViewSet.as_view({"get": "list", "post": "create"}), name="projects"),
+    path(PROJECT, ProjectViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="project"),
+    path(f"{PROJECT}archive/", ProjectViewSet.as_view({"post": "archive"}), name="archive"),
+    path(f"{PROJECT}restore/", ProjectViewSet.as_view({"post": "restore"}), name="restore"),
+    path(f"{PROJECT}clone/", ProjectViewSet.as_view({"post": "clone"}), name="clone"),
+    path(f"{PROJECT}leave/", MemberViewSet.as_view({"post": "leave"}), name="leave"),
+    path(f"{PROJECT}members/", MemberViewSet.as_view({"get": "list", "post": "create"}), name="members"),
+    path(
+        f"{PROJECT}members/<uuid:user_id>/",
+        MemberViewSet.as_view({"put": "update", "delete": "destroy"}),
+        name="member",
+    ),
+    path(f"{PROJECT}audit/", AuditViewSet.as_view({"get": "list"}), name="audit"),
+]
+files: list[URLPattern] = [
+    path(f"{PROJECT}files/", FileViewSet.as_view({"get": "list"}), name="files"),
+    path(f"{PROJECT}files/folder/", FileViewSet.as_view({"post": "make_folder"}), name="files_folder"),
+    path(f"{PROJECT}files/move/", FileViewSet.as_view({"post": "move"}), name="files_move"),
+    path(f"{PROJECT}files/delete/", FileViewSet.as_view({"post": "delete"}), name="files_delete"),
+    path(f"{PROJECT}files/restore/", FileViewSet.as_view({"post": "restore"}), name="files_restore"),
+    path(f"{PROJECT}files/trash/", TrashViewSet.as_view({"get": "list", "delete": "destroy"}), name="files_trash"),
+    path(f"{PROJECT}files/content/", ContentViewSet.as_view({"get": "content"}), name="files_content"),
+    path(f"{PROJECT}files/zip/", ContentViewSet.as_view({"get": "zip"}), name="files_zip"),
+    path(f"{PROJECT}uploads/", UploadViewSet.as_view({"get": "list", "post": "create"}), name="uploads"),
+    path(f"{PROJECT}uploads/<uuid:upload_id>/", UploadViewSet.as_view({"delete": "destroy"}), name="upload"),
+    path(f"{PROJECT}uploads/<uuid:upload_id>/finish/", UploadViewSet.as_view({"post": "finish"}), name="finish"),
+]
+about: list[URLPattern] = [
+    path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
+]
+last: list[URLPattern] = [path("", nothing_here), path("<path:rest>", nothing_here)]
+urlpatterns: list[URLPattern] = accounts + projects + files + about + last

@@ -2,7 +2,12 @@
 
 import os
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
-application = get_asgi_application()
+django_application = get_asgi_application()
+
+from gateway.limits import BodyLimit  # noqa: E402 - needs the settings
+
+application = BodyLimit(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

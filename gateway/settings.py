@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "gateway.logs.RequestLogMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "gateway.errors.ApiProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -156,12 +157,14 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["gateway.parsers.StrictJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["gateway.throttling.PerMinute"],
+    "DEFAULT_SCHEMA_CLASS": "gateway.schema.ProblemSchema",
     "DEFAULT_PAGINATION_CLASS": "common.pagination.NewestFirst",
     "EXCEPTION_HANDLER": "gateway.errors.problem",
     "PAGE_SIZE": 50,
 }
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=1200)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Portolan",
     "VERSION": "1",
@@ -171,6 +174,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "DESCRIPTION": "Everything the pages do. Errors are problem documents (RFC 9457) with stable codes.",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "gateway.schema.add_examples"],
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "projects.roles.Role",
+        "ScopeEnum": "accounts.scopes.Scope",
+        "JobStateEnum": "jobs.states.JobState",
+        "FolderStateEnum": "storage.models.FolderState",
+    },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 

@@ -1,0 +1,1 @@
+"""REST: projects with their folders, files, and uploads."""

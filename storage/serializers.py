@@ -1,0 +1,185 @@
+"""What the API says about projects, folders, files and uploads, and how it reads what is sent."""
+
+from rest_framework import serializers
+
+from accounts.serializers import Body
+from projects.models import Project
+from projects.roles import Role
+from projects.services import DESCRIPTION_LENGTH, NAME_LENGTH
+from storage.models import Folder, TrashItem
+from storage.services.folders import EMPTY
+from storage.services.uploads import LARGEST
+
+PATH_LENGTH = 2000
+MANY = 1000
+
+
+class FolderSerializer(serializers.ModelSerializer):
+    """A project's folder; ``state`` is ``ready`` once it can be worked in."""
+
+    class Meta:
+        model = Folder
+        fields = ("state", "problem", "source", "used_bytes", "used_files", "quota_bytes", "measured_at")
+        read_only_fields = fields
+
+
+class ProjectSerializer(serializers.ModelSerializer):
+    """A project, and the role in it of who asks."""
+
+    role = serializers.ChoiceField(choices=Role.choices, source="my_role", read_only=True)
+    folder = FolderSerializer(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Project
+        fields = ("id", "name", "description", "role", "created_at", "archived_at", "cloned_from", "folder")
+        read_only_fields = fields
+
+
+class ProjectChangeSerializer(Body):
+    """New name and purpose; what is left out stays."""
+
+    name = serializers.CharField(max_length=NAME_LENGTH, required=False)
+    description = serializers.CharField(max_length=DESCRIPTION_LENGTH, allow_blank=True, required=False)
+
+
+class NewProjectSerializer(Body):
+    """A project to make."""
+
+    name = serializers.CharField(max_length=NAME_LENGTH)
+    description = serializers.CharField(max_length=DESCRIPTION_LENGTH, allow_blank=True, default="")
+    source = serializers.CharField(  # type: ignore[assignment]
+        max_length=60, default=EMPTY, help_text="`empty`, `sample`, or the id of a project whose files are copied."
+    )
+
+
+class CloneSerializer(Body):
+    """The copy of a project to make."""
+
+    name = serializers.CharField(max_length=NAME_LENGTH)
+    description = serializers.CharField(max_length=DESCRIPTION_LENGTH, allow_blank=True, default="")
+
+
+class EntrySerializer(serializers.Serializer):
+    """One name in a folder; ``path`` is empty where the name can't be addressed."""
+
+    name = serializers.CharField()
+    path = serializers.CharField(allow_blank=True)
+    kind = serializers.ChoiceField(choices=["file", "folder", "link", "other"])
+    size = serializers.IntegerField(help_text="Bytes; 0 but for files.")
+    modified = serializers.DateTimeField()
+
+
+class ListingSerializer(serializers.Serializer):
+    """One page of a folder. ``ordered`` is false where a very large folder is shown in the disk's order."""
+
+    results = EntrySerializer(many=True)
+    next = serializers.URLField(allow_null=True)
+    ordered = serializers.BooleanField()
+
+
+class FilesQuerySerializer(serializers.Serializer):
+    """Which page of which folder."""
+
+    path = serializers.CharField(max_length=PATH_LENGTH, default="", allow_blank=True, trim_whitespace=False)
+    cursor = serializers.CharField(max_length=PATH_LENGTH, default="", allow_blank=True)
+    page_size = serializers.IntegerField(min_value=1, max_value=MANY, default=100)
+
+
+class PathSerializer(Body):
+    """One path in the folder."""
+
+    path = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False)
+
+
+class MoveSerializer(Body):
+    """From where to where; ``target`` is the whole new path."""
+
+    source = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False)  # type: ignore[assignment]
+    target = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False)
+
+
+class PathsSerializer(Body):
+    """Some paths in the folder."""
+
+    paths = serializers.ListField(
+        child=serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False), allow_empty=False, max_length=MANY
+    )
+
+
+class RestoreSerializer(Body):
+    """What to take back from the trash."""
+
+    trash_id = serializers.UUIDField()
+
+
+class TrashSerializer(serializers.ModelSerializer):
+    """Something deleted, and until when it can be taken back."""
+
+    deleted_at = serializers.DateTimeField(source="created_at", read_only=True)
+    deleted_by = serializers.CharField(source="deleted_by.display_name", read_only=True, default=None)
+
+    class Meta:
+        model = TrashItem
+        fields = ("id", "path", "is_dir", "deleted_at", "deleted_by", "expires_at", "restored_at")
+        read_only_fields = fields
+
+
+class TrashedSerializer(serializers.Serializer):
+    """What is in the trash."""
+
+    results = TrashSerializer(many=True)
+
+
+class EmptiedSerializer(serializers.Serializer):
+    """How many things are gone for good."""
+
+    removed = serializers.IntegerField()
+
+
+class ContentQuerySerializer(serializers.Serializer):
+    """Which file."""
+
+    path = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False)
+    inline = serializers.BooleanField(default=False, help_text="To be shown rather than saved, where that is safe.")
+
+
+class NewUploadSerializer(Body):
+    """A file about to be sent to the door."""
+
+    path = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False, help_text="Its path in the folder.")
+    size = serializers.IntegerField(min_value=0, max_value=LARGEST, help_text="Bytes.")
+    sha256 = serializers.CharField(max_length=64, default="", allow_blank=True, help_text="Checked when it is whole.")
+    overwrite = serializers.BooleanField(default=False)
+
+
+class UploadTicketSerializer(serializers.Serializer):
+    """Where to send the bytes with tus 1.0.0. ``url`` is a secret; it is told this once."""
+
+    id = serializers.UUIDField(source="upload_id")
+    url = serializers.URLField()
+    expires_at = serializers.DateTimeField()
+
+
+class OpenUploadSerializer(serializers.Serializer):
+    """How an open upload stands."""
+
+    id = serializers.UUIDField(source="upload_id")
+    path = serializers.CharField()
+    size = serializers.IntegerField()
+    received = serializers.IntegerField()
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class OpenUploadsSerializer(serializers.Serializer):
+    """The unfinished uploads."""
+
+    results = OpenUploadSerializer(many=True)
+
+
+class FinishSerializer(Body):
+    """The name under which a whole upload is to be placed."""
+
+    path = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False)
+    overwrite = serializers.BooleanField(default=False)
