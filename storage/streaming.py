@@ -87,7 +87,8 @@ def file_response(opened: OpenFile, request: HttpRequest, *, inline: bool = Fals
 def stream(request: HttpRequest, blocks: Iterator[bytes]) -> StreamingHttpResponse:
     """An answer that sends ``blocks`` as they come. Under ASGI each is read in a thread: Django would gather a
     plain iterator whole into memory there."""
-    if isinstance(request, ASGIRequest):
+    plain = getattr(request, "_request", request)  # the one inside a request of the API
+    if isinstance(plain, ASGIRequest):
         return StreamingHttpResponse(_in_threads(blocks))
     return StreamingHttpResponse(blocks)
 

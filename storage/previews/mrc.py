@@ -69,8 +69,15 @@ def read_header(source: Source) -> Header:
     return Header(
         shape=(sections, rows, columns), mode=mode, dtype=dtype, offset=offset, voxel=(x, y, z),
         minimum=low, maximum=high, mean=mean, rms=rms if math.isfinite(rms) and rms > 0 else None,
-        stack=sections > 1 and (group == 0 or source.name.lower().endswith(".mrcs")),
+        stack=_is_stack(source.name, (sections, rows, columns), group),
     )  # fmt: skip
+
+
+def _is_stack(name: str, shape: tuple[int, int, int], group: int) -> bool:
+    """Space group 0 says "stack", but some programs write it for maps too; a cube is taken for a map."""
+    if shape[0] == 1:
+        return False
+    return name.lower().endswith((".mrcs", ".st", ".ali")) or (group == 0 and len(set(shape)) > 1)
 
 
 def _byte_order(source: Source, raw: bytes) -> str:
@@ -168,7 +175,7 @@ def _cut(source: Source, header: Header, axis: int, index: int, size: int) -> Pl
 def volume(source: Source, options: PreviewOptions) -> Preview:
     """The whole map as a small MRC file (float32, no side over 128 voxels), each voxel the mean of a block."""
     header = read_header(source)
-    sections, rows, columns = header.shape
+    sections = header.shape[0]
     if sections == 1 or header.stack:
         raise UserError("This is not a volume.", code="no_preview", field="form", hint="Look at it as an image.")
     if header.plane_bytes > MAX_PLANE_BYTES:

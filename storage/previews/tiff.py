@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -22,6 +23,7 @@ def _opened(source: Source) -> Iterator[TiffFile]:
     os.lseek(source.fd, 0, os.SEEK_SET)
     try:
         with FileIO(source.fd, closefd=False) as handle, TiffFile(handle, name=source.name) as opened:
+            _refuse_broken_chain(source, opened)
             yield opened
     except UserError:
         raise
@@ -29,6 +31,17 @@ def _opened(source: Source) -> Iterator[TiffFile]:
         raise source.too_large() from error
     except Exception as error:  # codecs raise errors of their own classes
         raise source.unreadable(f"it is no whole TIFF file ({str(error)[:200]})") from error
+
+
+def _refuse_broken_chain(source: Source, opened: TiffFile) -> None:
+    """The list of frames ends where it says that it ends; the library itself stops quietly at a cut."""
+    layout, count = opened.tiff, len(opened.pages)
+    at = opened.pages[count - 1].offset
+    (tags,) = struct.unpack(layout.tagnoformat, source.read(at, layout.tagnosize))
+    end = at + layout.tagnosize + tags * layout.tagsize
+    (following,) = struct.unpack(layout.offsetformat, source.read(end, layout.offsetsize))
+    if following:
+        raise source.unreadable(f"it is cut off after {count} frames")
 
 
 def info(source: Source, options: PreviewOptions) -> Preview:
@@ -57,12 +70,14 @@ def image(source: Source, options: PreviewOptions) -> Preview:
         if not 0 <= index < count:
             raise UserError(f"There are frames 0 to {count - 1}.", code="bad_option", field="index")
         data = _frame(source, opened.pages[index])
-    plane = reduced(lambda first, rows: data[first : first + rows], data.shape, options.size or SIZE)
-    return png(plane, options)
+        plane = reduced(lambda first, rows: data[first : first + rows], data.shape, options.size or SIZE)
+        return png(plane, options)
 
 
 def _frame(source: Source, page: TiffPage | TiffFrame) -> np.ndarray:
     first = page if isinstance(page, TiffPage) else page.keyframe
+    if first is None:
+        raise source.unreadable("a frame has no size")
     if first.imagewidth * first.imagelength * max(1, first.samplesperpixel) > MAX_PIXELS:
         raise source.too_large()
     needed = max((at + size for at, size in zip(page.dataoffsets, page.databytecounts, strict=False)), default=0)
