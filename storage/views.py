@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header, urlencode
@@ -16,7 +16,7 @@ from projects.permissions import get_project
 from projects.roles import Action
 from storage.forms import NewProjectForm
 from storage.services import files, folders
-from storage.streaming import file_response
+from storage.streaming import file_response, stream
 
 PAGE = 100
 
@@ -132,10 +132,12 @@ def download(request: HttpRequest, project_id: UUID) -> HttpResponseBase:
 def zip_files(request: HttpRequest, project_id: UUID) -> HttpResponseBase:
     """The chosen files and folders as one zip, made while it is sent."""
     name, length, chunks = files.zip_selection(request.user, project_id, request.GET.getlist("path"))
-    headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
+    answer = stream(request, chunks)
+    answer["Content-Type"] = "application/zip"
+    answer["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     if length is not None:
-        headers["Content-Length"] = str(length)
-    return StreamingHttpResponse(chunks, content_type="application/zip", headers=headers)
+        answer["Content-Length"] = str(length)
+    return answer
 
 
 @login_required

@@ -217,7 +217,9 @@ def is_raw_image(path: str) -> bool:
 def image_url(project: Any, path: str, edge: int) -> str:
     """Where a picture of the file is: the file itself, or a PNG of it with no side over ``edge`` pixels."""
     if PurePosixPath(path).suffix.lower() in RAW:
-        return f"/api/v1/projects/{project.pk}/files/preview/?{urlencode({'path': path, 'max_size': edge})}"
+        return (
+            f"/api/v1/projects/{project.pk}/files/preview/?{urlencode({'path': path, 'form': 'image', 'size': edge})}"
+        )
     return f"{reverse('storage:download', args=[project.pk])}?{urlencode({'path': path})}"
 
 

@@ -1,0 +1,1 @@
+"""Pages of tools and jobs, the start page, and the operator's page."""

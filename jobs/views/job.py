@@ -1,0 +1,117 @@
+"""A job's page, its parts that change, and the list of a project's jobs."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from common.errors import PortolanError
+from jobs import registry, services
+from jobs.models import Job
+from jobs.states import ACTIVE, JobState
+from jobs.views.home import titles
+from jobs.views.story import cards, evidence, phases
+from projects.permissions import get_project
+from projects.roles import Action
+
+PAGE = 50
+SHOWN = {"active": list(ACTIVE), "succeeded": ["succeeded"], "failed": ["failed"], "cancelled": ["cancelled"]}
+
+
+@login_required
+@require_GET
+def job_list(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """The project's jobs, newest first, a page at a time."""
+    project = get_project(request.user, Action.VIEW, project_id)
+    found = project.jobs.select_related("submitted_by", "site").order_by("-number")
+    state, tool, before = (request.GET.get(name, "") for name in ("state", "tool", "before"))
+    found = found.filter(state__in=SHOWN[state]) if state in SHOWN else found
+    found = found.filter(tool=tool) if tool else found
+    found = found.filter(number__lt=int(before)) if before.isascii() and before.isdigit() else found
+    rows = list(found[: PAGE + 1])
+    more = rows[PAGE - 1].number if len(rows) > PAGE else None
+    context = {"project": project, "tab": "jobs", "jobs": rows[:PAGE], "more": more, "titles": titles()}
+    return render(request, "jobs/list.html", {**context, "state": state, "tool": tool})
+
+
+@login_required
+@require_GET
+def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The whole page of a job."""
+    found = services.get_job(request.user, Action.VIEW, job_id)
+    context = {"project": found.project, "tab": "jobs", **_live(found), **_results(found), **_making(request, found)}
+    return render(request, "jobs/job.html", context)
+
+
+@login_required
+@require_GET
+def live(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The part of a job's page that follows its state."""
+    found = services.get_job(request.user, Action.VIEW, job_id)
+    return render(request, "jobs/live.html", {"project": found.project, **_live(found)})
+
+
+@login_required
+@require_GET
+def results(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The results of a job as they are now."""
+    found = services.get_job(request.user, Action.VIEW, job_id)
+    return render(request, "jobs/results.html", {"project": found.project, "job": found, **_results(found)})
+
+
+@login_required
+@require_GET
+def log(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """A log from the beginning, as text, for those without JavaScript."""
+    stream = "stderr" if request.GET.get("stream") == "stderr" else "stdout"
+    chunk = services.read_log(request.user, job_id, stream, offset=0, limit=2**20)
+    return HttpResponse(chunk.text, content_type="text/plain; charset=utf-8")
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """The job is being cancelled."""
+    services.cancel_job(request.user, job_id)
+    messages.success(request, "The job is being cancelled.")
+    return redirect("jobs:job", job_id)
+
+
+def _live(found: Job) -> dict[str, Any]:
+    attempts = list(found.attempts.select_related("site"))
+    events = list(found.events.select_related("actor"))
+    return {
+        "job": found,
+        "state": found.job_state,
+        "phases": phases(found, {event.to_state for event in events}),
+        "evidence": evidence(attempts[-1] if attempts else None),
+        "attempts": attempts,
+        "events": events,
+        "expected": services.expected_seconds(found.tool) if not found.job_state.final else None,
+        "tool": _tool(found.tool),
+    }
+
+
+def _results(found: Job) -> dict[str, Any]:
+    made = list(found.results.all())
+    return {"cards": cards(made), "count": len(made), "waiting": not found.job_state.final}
+
+
+def _making(request: HttpRequest, found: Job) -> dict[str, Any]:
+    started = found.job_state not in (JobState.CREATED, JobState.STAGING_IN)
+    return {
+        "command": services.command_of(request.user, found.pk) if started else "",
+        "changes": services.job_difference(found.rerun_of, found) if found.rerun_of else [],
+        "reruns": found.reruns.all()[:10],
+    }
+
+
+def _tool(name: str) -> registry.ToolInfo | None:
+    try:
+        return registry.get_tool(name)
+    except PortolanError:
+        return None

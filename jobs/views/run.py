@@ -1,0 +1,116 @@
+"""The form that starts a job, or runs one again with changes."""
+
+import uuid
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET
+
+from accounts.models import User
+from common.errors import PortolanError
+from jobs import registry, services
+from jobs.forms import files_value, form_groups, texts_of, typed_inputs
+from jobs.models import ComputeSite, Job
+from projects.permissions import get_project
+from projects.roles import Action
+from storage.services import files
+from storage.services.folders import folder_of
+
+
+@login_required
+def run(request: HttpRequest, project_id: UUID, tool: str) -> HttpResponse:
+    """The tool's form; a POST starts the job, or shows beside the fields what must be changed."""
+    project = get_project(request.user, Action.RUN, project_id)
+    info = registry.get_tool(tool)
+    earlier = _earlier(request, project_id)
+    error = None
+    if request.method == "POST":
+        try:
+            return redirect("jobs:job", _start(request, project_id, info, earlier).pk)
+        except PortolanError as refused:
+            error = refused
+    texts = _texts(request, info, earlier)
+    groups = form_groups(info.schema, info.form.groups, texts, error.errors if error else {})
+    context = {"project": project, "tab": "jobs", "tool": info, "groups": groups, "error": error, "earlier": earlier}
+    status = 400 if error else 200
+    return render(request, "jobs/run.html", {**context, **_frame(request, info)}, status=status)
+
+
+@login_required
+@require_GET
+def matches(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """How many files a typed pattern, folder or list names now."""
+    text = next((typed for name, typed in request.GET.items() if name.startswith("inputs.")), "").strip()
+    context: dict[str, Any] = {"text": text}
+    if text:
+        try:
+            context["found"] = _count_files(request.user, project_id, text)
+        except PortolanError as error:
+            context["error"] = error
+    return render(request, "jobs/matches.html", context)
+
+
+def _start(request: HttpRequest, project_id: UUID, info: registry.ToolInfo, earlier: Job | None) -> Job:
+    inputs = typed_inputs(info.schema, request.POST.dict())
+    idempotency_key = request.POST.get("key") or None
+    if earlier:
+        dropped = dict.fromkeys(set(earlier.inputs) - set(inputs))
+        return services.rerun_job(
+            request.user, earlier.pk, changes={**dropped, **inputs}, idempotency_key=idempotency_key
+        )
+    return services.submit_job(
+        request.user,
+        project_id,
+        tool=info.name,
+        inputs=inputs,
+        title=request.POST.get("title", "").strip()[:200],
+        site=request.POST.get("site") or None,
+        cores=_count(request.POST.get("cores", "")),
+        idempotency_key=idempotency_key,
+    )
+
+
+def _earlier(request: HttpRequest, project_id: UUID) -> Job | None:
+    wanted = request.POST.get("from") or request.GET.get("from")
+    return services.get_job(request.user, Action.RUN, wanted) if wanted else None
+
+
+def _texts(request: HttpRequest, info: registry.ToolInfo, earlier: Job | None) -> dict[str, str]:
+    if request.method == "POST":
+        typed = {name.removeprefix("inputs."): text for name, text in request.POST.items()}
+        return {name: typed.get(name, "") for name in info.schema.get("properties", {})}
+    if request.GET.get("sample"):
+        return texts_of(info.form.sample)
+    texts = texts_of(earlier.inputs) if earlier else {}
+    return {**texts, **{name: text for name, text in request.GET.items() if name in info.schema["properties"]}}
+
+
+def _frame(request: HttpRequest, info: registry.ToolInfo) -> dict[str, Any]:
+    sites = list(ComputeSite.objects.filter(enabled=True).order_by("name"))
+    given = request.POST if request.method == "POST" else request.GET
+    return {
+        "sites": sites,
+        "expected": services.expected_seconds(info.name),
+        "cores": given.get("cores") or info.form.queue.get("cores", 1),
+        "most_cores": max((site.cores for site in sites), default=1),
+        "title": given.get("title", ""),
+        "site": given.get("site", ""),
+        "key": uuid.uuid4(),
+    }
+
+
+def _count_files(user: User, project_id: UUID, text: str) -> int:
+    wanted = files_value(text)
+    if isinstance(wanted, list):
+        return len(
+            [files.stat_file(folder_of(get_project(user, Action.VIEW, project_id)), one["path"]) for one in wanted]
+        )
+    pattern = wanted["pattern"] if "pattern" in wanted else f"{wanted['folder']}/*"
+    return len(files.matching_files(user, project_id, pattern))
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
