@@ -1,0 +1,99 @@
+"""What is known of every operation: who may, with which scope, and what it refuses. A new one needs a row."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+ANYONE = "anyone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """``role``: the weakest that may. ``bad``: changes to the example's body or query, each with the code it meets."""
+
+    role: str
+    scope: str
+    bad: list[tuple[dict[str, Any], str]] = field(default_factory=list)
+
+
+BAD_PATHS = [({"path": "../x"}, "bad_path"), ({"path": "/etc/passwd"}, "bad_path"), ({"path": 3.5e400}, "parse_error")]
+ROWS: dict[str, Row] = {
+    "me": Row(role=ANYONE, scope=""),
+    "tokens_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "garbage"}, "bad_cursor")]),
+    "tokens_create": Row(
+        role=ANYONE,
+        scope="admin",
+        bad=[
+            ({"days": 400}, "invalid"),
+            ({"scopes": ["root"]}, "invalid"),
+            ({"label": ""}, "invalid"),
+            ({"label": "a\x00b"}, "parse_error"),
+            ({"lable": "x"}, "invalid"),
+            ({"projects": ["x"]}, "invalid"),
+        ],
+    ),
+    "tokens_revoke": Row(role=ANYONE, scope="admin"),
+    "tokens_revoke_all": Row(role=ANYONE, scope="admin"),
+    "projects_list": Row(role=ANYONE, scope="", bad=[({"cursor": "cD1ub3QtYS1kYXRl"}, "bad_cursor")]),
+    "projects_create": Row(
+        role=ANYONE,
+        scope="admin",
+        bad=[
+            ({"name": ""}, "invalid"),
+            ({"name": "x" * 121}, "invalid"),
+            ({"source": "moon"}, "bad_source"),
+            ({"sourcs": "empty"}, "invalid"),
+        ],
+    ),
+    "projects_get": Row(role="viewer", scope="read"),
+    "projects_change": Row(role="manager", scope="admin", bad=[({"name": " "}, "invalid"), ({"x": 1}, "invalid")]),
+    "projects_archive": Row(role="owner", scope="admin"),
+    "projects_restore": Row(role="owner", scope="admin"),
+    "projects_clone": Row(role="viewer", scope="admin", bad=[({"name": ""}, "invalid")]),
+    "projects_leave": Row(role="viewer", scope="admin"),
+    "members_list": Row(role="viewer", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "members_add": Row(
+        role="manager",
+        scope="admin",
+        bad=[
+            ({"username": "nobody"}, "unknown_user"),
+            ({"role": "king"}, "invalid"),
+            ({"until": "soon"}, "invalid"),
+            ({"until": "2001-01-01T00:00:00Z"}, "bad_until"),
+        ],
+    ),
+    "members_change": Row(role="manager", scope="admin", bad=[({"role": "king"}, "invalid")]),
+    "members_remove": Row(role="manager", scope="admin"),
+    "audit_list": Row(role="viewer", scope="read", bad=[({"cursor": "cD14"}, "bad_cursor")]),
+    "files_list": Row(
+        role="viewer",
+        scope="read",
+        bad=[
+            ({"path": "../x"}, "bad_path"),
+            ({"path": "a\x00b"}, "invalid"),
+            ({"page_size": "0"}, "invalid"),
+            ({"cursor": "garbage"}, "bad_cursor"),
+        ],
+    ),
+    "files_make_folder": Row(role="contributor", scope="data", bad=BAD_PATHS),
+    "files_move": Row(role="contributor", scope="data", bad=[({"target": "../x"}, "bad_path")]),
+    "files_delete": Row(
+        role="contributor",
+        scope="data",
+        bad=[({"paths": []}, "invalid"), ({"paths": [".portolan"]}, "bad_path"), ({"paths": "x"}, "invalid")],
+    ),
+    "files_restore": Row(role="contributor", scope="data", bad=[({"trash_id": "x"}, "invalid")]),
+    "trash_list": Row(role="viewer", scope="read"),
+    "trash_empty": Row(role="contributor", scope="data"),
+    "files_content": Row(
+        role="viewer", scope="read", bad=[({"path": "../x"}, "bad_path"), ({"path": "movies"}, "not_a_file")]
+    ),
+    "files_zip": Row(role="viewer", scope="read", bad=[({"path": ["../x"]}, "bad_path")]),
+    "uploads_list": Row(role="viewer", scope="read"),
+    "uploads_create": Row(
+        role="contributor",
+        scope="data",
+        bad=[({"size": -1}, "invalid"), ({"path": "a/../b"}, "bad_path"), ({"sha256": "x"}, "bad_sha256")],
+    ),
+    "uploads_cancel": Row(role="contributor", scope="data"),
+    "uploads_finish": Row(role="contributor", scope="data", bad=[({"path": "../x"}, "bad_path")]),
+}

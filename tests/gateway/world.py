@@ -1,0 +1,91 @@
+"""What the examples of the API speak of: rows with their ids, and files on disk."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from django.utils import timezone
+
+from accounts.authentication import digest
+from accounts.models import ApiToken, User
+from accounts.scopes import Scope
+from gateway.schema import EXAMPLE_IDS
+from projects.audit import record
+from projects.models import Membership, Project
+from projects.roles import Role
+from storage.filling import make_root
+from storage.models import Folder, FolderState, TrashItem, Upload
+from storage.services.files import delete
+from storage.services.folders import ensure_default_site
+from storage.uploads import parts
+
+IDS = {name: UUID(value) for name, value in EXAMPLE_IDS.items()}
+
+
+class World:
+    """A project with a member of each role, some files, one thing in the trash and one upload that is whole."""
+
+    def __init__(self, sample_dir: Path) -> None:
+        self.people = {role: _person(role) for role in Role.values}
+        self.stranger = _person("stranger")
+        self.project = self._project()
+        self.root = self._files()
+        self._ada()
+        sample_dir.mkdir(parents=True)
+        (sample_dir / "movie.mrcs").write_bytes(b"x" * 100)
+
+    def _project(self) -> Project:
+        project = Project.objects.create(pk=IDS["project_id"], name="Apoferritin", description="Grid 7, Krios 2")
+        for role, user in self.people.items():
+            Membership.objects.create(project=project, user=user, role=role, granted_by=self.people["owner"])
+        record(project, self.people["owner"], "project.created", project.name)
+        return project
+
+    def _ada(self) -> None:
+        """A person whom the examples change, and one whom they add."""
+        ada = User.objects.create_user(pk=IDS["user_id"], username="ada", first_name="Ada", last_name="Lovelace")
+        Membership.objects.create(project=self.project, user=ada, role="viewer", granted_by=self.people["owner"])
+        User.objects.create_user(username="grace", first_name="Grace", last_name="Hopper")
+
+    def _files(self) -> Path:
+        folder = Folder.objects.create(project=self.project, site=ensure_default_site(), state=FolderState.READY)
+        root = make_root(folder)
+        (root / "movies").mkdir()
+        for name in ("mic_001.tiff", "mic_002.tiff"):
+            (root / "movies" / name).write_bytes(name.encode() * 100)
+        (root / "notes.txt").write_text("Grid 7 looks good.\n")
+        (root / "old.txt").write_text("not needed\n")
+        self._trash(folder, root)
+        self._upload(folder, root)
+        return root
+
+    def _trash(self, folder: Folder, root: Path) -> None:
+        (root / "wrong.txt").write_text("deleted by mistake\n")
+        item = delete(self.people["owner"], self.project.pk, ["wrong.txt"])[0]
+        trash = root / ".portolan" / "trash"
+        os.rename(trash / str(item.pk), trash / str(IDS["trash_id"]))
+        TrashItem.objects.filter(pk=item.pk).update(id=IDS["trash_id"])
+
+    def _upload(self, folder: Folder, root: Path) -> None:
+        Upload.objects.create(
+            pk=IDS["upload_id"],
+            folder=folder,
+            path="movies/mic_003.tiff",
+            size=5,
+            token_digest=digest("x"),
+            created_by=self.people["contributor"],
+            expires_at=timezone.now() + timedelta(days=1),
+        )
+        parts.create_part(root, IDS["upload_id"], parts.PartInfo(path="movies/mic_003.tiff", size=5, overwrite=False))
+        (root / ".portolan" / "uploads" / f"{IDS['upload_id']}.part").write_bytes(b"bytes")
+
+    def with_token(self, user: User, **narrow: object) -> ApiToken:
+        """The token that the examples speak of belongs to ``user``."""
+        values = {"scopes": Scope.values, "label": "laptop", "prefix": "ptl_Ab3dEf9h", "digest": digest("secret")}
+        values |= {"expires_at": timezone.now() + timedelta(days=90), "user": user} | narrow
+        return ApiToken.objects.create(pk=IDS["token_id"], **values)
+
+
+def _person(name: str) -> User:
+    return User.objects.create_user(username=name, password="a long password", email=f"{name}@example.org")
