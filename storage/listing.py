@@ -80,11 +80,12 @@ def list_page(root: Path, path: str = "", *, cursor: str = "", limit: int = 100)
         with plain_errors(path):
             if isinstance(mark, int) or (mark is None and os.fstat(fd).st_size > SURELY_LARGE_BYTES):
                 return _disk_order(fd, path, mark or 0, limit)
-            raw = list(islice(_names(fd), SORTED_LIMIT + 1))
+            names = _names(fd)
+            raw = list(islice(names, SORTED_LIMIT + 1))
             if len(raw) > SORTED_LIMIT and mark is None:
                 return _disk_order(fd, path, 0, limit)
             if len(raw) > SORTED_LIMIT:  # it grew between two pages: this one must still go on after the mark
-                raw += list(_names(fd))
+                raw += list(names)
             return _sorted_page(fd, path, raw, mark, limit)
     finally:
         os.close(fd)
@@ -159,7 +160,7 @@ def _entry(fd: int, above: str, name: str) -> Entry | None:
 def entry_from(path: str, status: os.stat_result) -> Entry:
     """The entry of ``path`` with this status."""
     name = path.rpartition("/")[2]
-    plain = is_plain(name)
+    plain = not path or is_plain(name)
     shown = name if plain else name.encode("unicode_escape", "backslashreplace").decode("ascii")
     return Entry(
         name=shown,

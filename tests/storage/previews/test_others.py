@@ -54,7 +54,7 @@ def test_cut_off_tiff_is_told(root, look):
     movie = np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8)
     tifffile.imwrite(root / "a.tif", movie, photometric="minisblack")
     whole = (root / "a.tif").read_bytes()
-    for length in (0, 4, 8, 100, 300, 5000, len(whole) - 10):
+    for length in (0, 4, 8, 100, 300, 5000, 12600, 12720):
         (root / "cut.tif").write_bytes(whole[:length])
         assert refused(look, "cut.tif", index=2) == "unreadable_file"
 
