@@ -5,8 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.cwl.form import FormGroup
+
 Schema = dict[str, Any]
-WIDGETS = {"file", "files", "folder", "number", "integer", "choice", "yes", "text"}
+KINDS = {"select": "choice", "checkbox": "yes", "list": "lines"}
+WIDGETS = {"file", "files", "folder", "number", "choice", "yes", "lines", "text"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +47,15 @@ class FieldGroup:
 
 
 def form_groups(
-    schema: Schema, groups: Iterable[Mapping[str, Any]], texts: Mapping[str, str], errors: Mapping[str, list[str]]
+    schema: Schema, groups: Iterable[FormGroup], texts: Mapping[str, str], errors: Mapping[str, list[str]]
 ) -> list[FieldGroup]:
     """The groups of the form in the hint's order; inputs that no group names come last."""
     names = _in_order(schema)
     made = []
     for group in groups:
-        members = [name for name in group.get("fields", []) if name in names]
+        members = [name for name in group.fields if name in names]
         names = [name for name in names if name not in members]
-        made.append((str(group.get("title", "")), members))
+        made.append((group.title, members))
     made.append(("More" if made else "Inputs", names))
     return [_group(title, [_field(schema, name, texts, errors) for name in found]) for title, found in made if found]
 
@@ -76,16 +79,13 @@ def texts_of(inputs: Mapping[str, Any]) -> dict[str, str]:
 
 def kind_of(rules: Schema) -> str:
     """The kind of field that shows an input."""
-    wanted = rules.get("x-widget", "")
-    if wanted in WIDGETS:
-        return str(wanted)
+    wanted = rules.get("x-widget", "text")
     if "enum" in rules:
         return "choice"
-    words = re.findall(r"'(?:const|type)': '(\w+)'", str(rules))
-    for word, kind in (("Directory", "folder"), ("array", "files"), ("File", "file"), ("boolean", "yes")):
-        if word in words:
-            return kind
-    return "integer" if "integer" in words else "number" if "number" in words else "text"
+    if wanted == "number":
+        return "integer" if "integer" in str(rules.get("type")) else "number"
+    kind = KINDS.get(wanted, wanted)
+    return kind if kind in WIDGETS else "text"
 
 
 def files_value(text: str) -> Any:
@@ -106,6 +106,10 @@ def _folder(text: str) -> dict[str, str]:
     return {"class": "Directory", "path": text.rstrip("/")}
 
 
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def _whole(text: str) -> int | float | str:
     return int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else _number(text)
 
@@ -118,7 +122,7 @@ def _number(text: str) -> float | str:
 
 
 READERS: dict[str, Any] = {
-    "file": _file, "files": files_value, "folder": _folder, "integer": _whole, "number": _number
+    "file": _file, "files": files_value, "folder": _folder, "integer": _whole, "number": _number, "lines": _lines
 }  # fmt: skip
 
 

@@ -1,5 +1,5 @@
 // Bundles static/src into static/dist: one small script and style for every page; viewers are chunks loaded when seen.
-import { rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
@@ -7,7 +7,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const watch = process.argv.includes("--watch");
 const options = {
   entryPoints: { app: here("src/js/app.js"), style: here("src/css/style.css"), theme: here("src/js/theme.js") },
-  outdir: here("dist"),
+  outdir: here(watch ? "dist" : "dist.new"),
   bundle: true,
   splitting: true,
   format: "esm",
@@ -23,9 +23,12 @@ const options = {
   logLevel: "warning",
 };
 
-await rm(here("dist"), { recursive: true, force: true });
 if (watch) {
   await (await esbuild.context(options)).watch();
 } else {
+  // What is served stays whole until the new one is.
+  await rm(here("dist.new"), { recursive: true, force: true });
   await esbuild.build(options);
+  await rm(here("dist"), { recursive: true, force: true });
+  await rename(here("dist.new"), here("dist"));
 }

@@ -94,7 +94,7 @@ def _frame(request: HttpRequest, info: registry.ToolInfo) -> dict[str, Any]:
     return {
         "sites": sites,
         "expected": services.expected_seconds(info.name),
-        "cores": given.get("cores") or info.form.queue.get("cores", 1),
+        "cores": given.get("cores") or (info.form.queue.cores or 1),
         "most_cores": max((site.cores for site in sites), default=1),
         "title": given.get("title", ""),
         "site": given.get("site", ""),
@@ -105,9 +105,8 @@ def _frame(request: HttpRequest, info: registry.ToolInfo) -> dict[str, Any]:
 def _count_files(user: User, project_id: UUID, text: str) -> int:
     wanted = files_value(text)
     if isinstance(wanted, list):
-        return len(
-            [files.stat_file(folder_of(get_project(user, Action.VIEW, project_id)), one["path"]) for one in wanted]
-        )
+        folder = folder_of(get_project(user, Action.VIEW, project_id))
+        return len([files.stat_file(folder, one["path"]) for one in wanted])
     pattern = wanted["pattern"] if "pattern" in wanted else f"{wanted['folder']}/*"
     return len(files.matching_files(user, project_id, pattern))
 
