@@ -1,0 +1,20 @@
+"""The door as an ASGI application: ``granian --interface asgi gateway.door:app`` (its access log stays off)."""
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402
+
+from gateway.errors import problem_document, status_of  # noqa: E402
+from storage.door.app import Door  # noqa: E402
+
+app = Door(
+    door_url=settings.DOOR_URL,
+    origins=frozenset({settings.PORTAL_URL, *settings.CSRF_TRUSTED_ORIGINS}),
+    status_of=status_of,
+    document_of=problem_document,
+)

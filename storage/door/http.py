@@ -1,0 +1,114 @@
+"""Requests and replies of the door, as little of HTTP as it needs; ASGI underneath."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.door.pouring import Cut
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+SILENCE_SECONDS = 30.0
+DRAIN_BYTES, DRAIN_SECONDS = 4 * 1024**2, 1.0
+PROBLEM_TYPE = "application/problem+json"
+
+
+@dataclass(kw_only=True)
+class Body:
+    """The body of a request as it comes in; ``ended`` once its last byte was read."""
+
+    receive: Receive
+    ended: bool = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The chunks in order; Cut when the client is gone, or silent for half a minute."""
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS) as limit:
+                while not self.ended:
+                    chunk = await self._next()
+                    if loop.time() - heard > 1:
+                        heard = loop.time()
+                        limit.reschedule(heard + SILENCE_SECONDS)
+                    if chunk:
+                        yield chunk
+        except TimeoutError as error:
+            raise Cut(silent=True) from error
+
+    async def drain(self) -> None:
+        """A small rest of the body was read and dropped, so that the client gets to read the answer."""
+        left = DRAIN_BYTES
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self.ended and left > 0:
+                    left -= len(await self._next())
+        except (TimeoutError, Cut):
+            self.ended = True
+
+    async def _next(self) -> bytes:
+        message = await self.receive()
+        if message["type"] != "http.request":
+            self.ended = True
+            raise Cut
+        self.ended = not message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked. ``headers`` have lower-case names; ``path`` is without the door's own prefix."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Body
+    http1: bool = True
+
+    @property
+    def has_body(self) -> bool:
+        """True when bytes follow (a length above 0, or a length that is not told)."""
+        return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What is answered."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def json_reply(status: int, document: dict[str, Any], headers: dict[str, str] | None = None) -> Reply:
+    """A JSON document; a problem (RFC 9457) from status 400 on."""
+    kind = PROBLEM_TYPE if status >= 400 else "application/json"
+    return Reply(status=status, headers={"Content-Type": kind, **(headers or {})}, body=json.dumps(document).encode())
+
+
+def request_of(scope: Message, receive: Receive, prefix: str) -> Request:
+    """The request of an ASGI scope; ``prefix`` (the path of the door's public address) is taken off where it is."""
+    path = scope["path"]
+    if prefix and path.startswith(prefix + "/"):
+        path = path[len(prefix) :]
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    http1 = scope.get("http_version", "1.1").startswith("1")
+    return Request(method=scope["method"], path=path, headers=headers, body=Body(receive=receive), http1=http1)
+
+
+async def send_reply(send: Send, reply: Reply, *, close: bool) -> None:
+    """The reply is on its way; with ``close`` the connection ends after it."""
+    headers = dict(reply.headers)
+    if reply.status not in (204, 304):
+        headers.setdefault("Content-Length", str(len(reply.body)))
+    if close:
+        headers["Connection"] = "close"
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": raw})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,161 @@
+"""From a stream of chunks to the disk: writes of a mebibyte, one ahead of the network, never the whole body.
+
+At most two buffers of ``WRITE_BYTES`` are held for one request: one that fills while the other is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+import xxhash
+
+from common.errors import UserError
+from storage.door.threads import on_disk
+from storage.uploads.parts import Part
+
+WRITE_BYTES = 1024**2
+MOST_RUNNING = 1000
+
+
+class Hash(Protocol):
+    """What hashlib and xxhash have in common."""
+
+    def update(self, data: bytes, /) -> None: ...  # noqa: D102
+    def digest(self) -> bytes: ...  # noqa: D102
+
+
+ALGORITHMS: dict[str, Callable[[], Hash]] = {
+    "sha1": lambda: hashlib.sha1(usedforsecurity=False),
+    "sha256": hashlib.sha256,
+    "xxh128": xxhash.xxh3_128,
+}
+
+
+class Cut(Exception):
+    """The client is gone (or silent for too long) in the middle of a body."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        super().__init__("silent" if silent else "gone")
+        self.silent = silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checksum:
+    """What the bytes of one request must give."""
+
+    algorithm: str
+    digest: bytes
+
+
+class RunningHashes:
+    """SHA-256 of the bytes of uploads so far, for those that this process has received from their first byte on.
+
+    Only a memory: where it is lost (another process, a restart, many uploads) the file is read once more at the end.
+    """
+
+    def __init__(self, most: int = MOST_RUNNING) -> None:
+        self._kept: OrderedDict[UUID, tuple[int, hashlib._Hash]] = OrderedDict()
+        self._most = most
+
+    def take(self, upload_id: UUID, offset: int) -> hashlib._Hash | None:
+        """The hash of the first ``offset`` bytes, which the caller now owns; None where it is not known."""
+        if offset == 0:
+            self._kept.pop(upload_id, None)
+            return hashlib.sha256()
+        at, found = self._kept.pop(upload_id, (-1, None))
+        return found if at == offset else None
+
+    def put(self, upload_id: UUID, offset: int, running: hashlib._Hash | None) -> None:
+        """``running`` is kept as the hash of the first ``offset`` bytes."""
+        if running is None:
+            return
+        self._kept[upload_id] = (offset, running)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+
+class Pour:
+    """The bytes of one request on their way into a part."""
+
+    def __init__(self, part: Part, *, size: int, running: hashlib._Hash | None, checksum: Checksum | None) -> None:
+        self.part, self.start, self.room = part, part.offset, size - part.offset
+        self.running, self.checksum = running, checksum
+        self._own = ALGORITHMS[checksum.algorithm]() if checksum else None
+        self._before = running.copy() if running is not None and checksum else None
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._writing: asyncio.Future[None] | None = None
+        self._failed = False
+
+    async def take(self, chunks: AsyncIterator[bytes]) -> None:
+        """Every chunk is on its way; UserError ``too_long`` when they are more than what the upload lacks.
+
+        Also when it fails, all that was received is written (but no byte beyond the announced size).
+        """
+        try:
+            async for chunk in chunks:
+                self.room -= len(chunk)
+                if self.room < 0:
+                    raise UserError("More bytes came than were announced.", code="too_long")
+                self._chunks.append(chunk)
+                self._held += len(chunk)
+                if self._held >= WRITE_BYTES:
+                    await self._hand_over()
+        finally:
+            await self._hand_over()
+            await self._written()
+
+    async def settle(self, *, whole: bool) -> None:
+        """The bytes are durable and, where a checksum came with them, right; else they are discarded."""
+        if self.checksum is None:
+            await on_disk(self.part.sync)
+            return
+        right = whole and self._own is not None and self._own.digest() == self.checksum.digest
+        if right:
+            await on_disk(self.part.sync)
+        else:
+            self.running = self._before
+            await on_disk(self.part.go_back, self.start)
+        await on_disk(self.part.end_unverified)
+        if whole and not right:
+            raise UserError(
+                f"The {self.checksum.algorithm} of the received bytes is another one; they were discarded.",
+                code="checksum_mismatch",
+                hint="Send them again.",
+            )
+
+    async def _hand_over(self) -> None:
+        await self._written()
+        if self._chunks:
+            chunks, self._chunks, self._held = self._chunks, [], 0
+            self._writing = asyncio.ensure_future(on_disk(self._write, chunks))
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            await writing
+
+    def _write(self, chunks: list[bytes]) -> None:
+        if self._failed:  # what follows a gap must never be written, even when there is room again
+            return
+        before = self.part.offset
+        self._failed = True
+        try:
+            self.part.append(chunks)
+            self._failed = False
+        finally:
+            self._note(chunks, self.part.offset - before)
+
+    def _note(self, chunks: list[bytes], written: int) -> None:
+        for chunk in chunks:
+            seen = chunk if written >= len(chunk) else chunk[:written]
+            for found in (self.running, self._own):
+                if found is not None and seen:
+                    found.update(seen)
+            written -= len(seen)

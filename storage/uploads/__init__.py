@@ -1,0 +1,1 @@
+"""Uploads: their bytes on disk (``parts``) and their rows (``lifecycle``). Knows nothing of HTTP."""

@@ -1,0 +1,266 @@
+"""The bytes of an upload on their way: on disk beside the data, in the folder's hidden area.
+
+``.portolan/uploads/<id>.part`` holds the bytes; its size is the offset, so there is nothing that could disagree with
+it after a crash. ``<id>.json`` says what the part will become. ``<id>.from`` exists while bytes that carry a checksum
+are being received: it names the offset before them, and whoever takes the lock next goes back to it. One ``flock`` on
+the part keeps a second writer out, also from another process; it ends with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+from common.errors import NotFound, Unavailable
+from storage.paths import (
+    DIRECTORY,
+    Inner,
+    ensure_dir,
+    inner,
+    open_beneath,
+    plain_errors,
+    remove_beneath,
+    rename_beneath,
+    stat_beneath,
+)
+
+AREA = "uploads"
+MOST_VECTORS = 1000  # IOV_MAX is 1024 on Linux
+READ_BYTES = 1024**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartInfo:
+    """What the part becomes. ``inode`` finds it again under its final name when a crash came after the rename."""
+
+    path: str
+    size: int
+    overwrite: bool
+    inode: int = 0
+
+
+def create_part(root: Path, upload_id: UUID, info: PartInfo) -> None:
+    """An empty part and its info are on disk."""
+    area = ensure_dir(root, inner(AREA))
+    fd = open_beneath(root, _name(upload_id, "part"), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    try:
+        _write_info(root, upload_id, PartInfo(**(asdict(info) | {"inode": os.fstat(fd).st_ino})))
+    except BaseException:
+        drop_part(root, upload_id)
+        raise
+    finally:
+        os.close(fd)
+    sync_dir(root, area)
+
+
+def change_info(root: Path, upload_id: UUID, *, path: str, overwrite: bool) -> None:
+    """The part will become ``path``."""
+    kept = read_info(root, upload_id)
+    _write_info(root, upload_id, PartInfo(path=path, size=kept.size, overwrite=overwrite, inode=kept.inode))
+
+
+def read_info(root: Path, upload_id: UUID) -> PartInfo:
+    """What the part becomes; NotFound when the part's info is gone, Unavailable when it can't be read."""
+    fd = open_beneath(root, _name(upload_id, "json"), os.O_RDONLY)
+    try:
+        with os.fdopen(fd, "rb") as file:
+            return PartInfo(**json.load(file))
+    except (ValueError, TypeError) as error:
+        raise Unavailable("The notes of this upload can't be read.", code="storage_error") from error
+
+
+def drop_part(root: Path, upload_id: UUID) -> None:
+    """Nothing of the upload is left in the hidden area."""
+    for kind in ("part", "json", "from", "new"):
+        remove_beneath(root, _name(upload_id, kind))
+
+
+def area_is_there(root: Path) -> bool:
+    """True when the hidden area can be seen, so that a missing part is really gone (and not the whole mount)."""
+    try:
+        os.close(open_beneath(root, inner(AREA), DIRECTORY))
+    except (NotFound, Unavailable):
+        return False
+    return True
+
+
+def is_placed(root: Path, info: PartInfo, path: str) -> bool:
+    """True when the file ``path`` is this very part, renamed before a crash."""
+    try:
+        found = stat_beneath(root, path)
+    except NotFound:
+        return False
+    return found.st_ino == info.inode and found.st_size == info.size
+
+
+def lock_part(root: Path, upload_id: UUID) -> Part | None:
+    """The part, held by nobody else until ``close``; None while another holds it; NotFound when it is gone."""
+    name = _name(upload_id, "part")
+    fd = open_beneath(root, name, os.O_RDWR)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        # It may have been renamed to its final name between our open and our lock.
+        if stat_beneath(root, name).st_ino != os.fstat(fd).st_ino:
+            raise NotFound("This upload has just ended.", code="upload_ended")
+        part = Part(root, upload_id, fd)
+        part.go_back_if_unverified()
+    except BaseException:
+        with suppress(OSError):
+            os.close(fd)
+        raise
+    return part
+
+
+class Part:
+    """An upload's bytes, open and locked. Its methods may be called from any thread."""
+
+    def __init__(self, root: Path, upload_id: UUID, fd: int) -> None:
+        self.root, self.upload_id = root, upload_id
+        self._fd = fd
+        # A write that still runs in a thread must never meet a closed (or reused) descriptor.
+        self._guard = threading.Lock()
+        self.offset = os.lseek(fd, 0, os.SEEK_END)
+
+    def append(self, chunks: Sequence[bytes]) -> None:
+        """``chunks`` are at the end of the part; on an error the offset says how many of them are."""
+        with self._guard, plain_errors("the upload"):
+            views = [memoryview(chunk) for chunk in chunks if chunk]
+            while views:
+                written = self._write(views[:MOST_VECTORS])
+                self.offset += written
+                while views and written >= len(views[0]):
+                    written -= len(views.pop(0))
+                if views:
+                    views[0] = views[0][written:]
+
+    def _write(self, views: list[memoryview]) -> int:
+        try:
+            return os.writev(self._open_fd(), views)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            raise Unavailable(
+                "The storage of this project takes no file as large as this.",
+                code="disk_full",
+                hint="Ask the operator for room; what was sent is kept.",
+            ) from error
+
+    def sync(self) -> None:
+        """The bytes up to the offset outlive a power cut."""
+        with self._guard, plain_errors("the upload"):
+            os.fdatasync(self._open_fd())
+
+    def go_back(self, offset: int) -> None:
+        """The bytes from ``offset`` on are gone."""
+        with self._guard, plain_errors("the upload"):
+            os.ftruncate(self._open_fd(), offset)
+            self.offset = os.lseek(self._open_fd(), offset, os.SEEK_SET)
+
+    def begin_unverified(self) -> None:
+        """Bytes from here on count only after ``end_unverified``, even when this process is killed before."""
+        name = _name(self.upload_id, "from")
+        fd = open_beneath(self.root, name, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        with os.fdopen(fd, "w") as file:
+            file.write(str(self.offset))
+            file.flush()
+            os.fsync(file.fileno())
+        sync_dir(self.root, inner(AREA))
+
+    def end_unverified(self) -> None:
+        """All bytes up to the offset count."""
+        remove_beneath(self.root, _name(self.upload_id, "from"))
+
+    def go_back_if_unverified(self) -> None:
+        """Bytes that a killed process received and had not verified are gone."""
+        try:
+            fd = open_beneath(self.root, _name(self.upload_id, "from"), os.O_RDONLY)
+        except NotFound:
+            return
+        with os.fdopen(fd) as file:
+            noted = file.read()
+        if noted.isdigit() and int(noted) < self.offset:
+            self.go_back(int(noted))
+        self.end_unverified()
+
+    def sha256(self) -> str:
+        """SHA-256 of the part, read again from the disk, in constant memory."""
+        found, at = hashlib.sha256(), 0
+        buffer = bytearray(READ_BYTES)
+        with plain_errors("the upload"):
+            while count := os.preadv(self._open_fd(), [buffer], at):
+                found.update(memoryview(buffer)[:count])
+                at += count
+        return found.hexdigest()
+
+    def place(self, path: str, *, replace: bool) -> str:
+        """The part is the file ``path`` (as returned: in the spelling on disk), for good, and appeared at once.
+
+        StateConflict ``name_taken`` when the name is in use and not to be replaced; the part is then as before.
+        """
+        self.sync()
+        above, slash, name = path.rpartition("/")
+        above = ensure_dir(self.root, above)
+        path = above + slash + name
+        rename_beneath(self.root, _name(self.upload_id, "part"), path, replace=replace)
+        while above:
+            sync_dir(self.root, above)
+            above = above.rpartition("/")[0]
+        sync_dir(self.root, "")
+        return path
+
+    def close(self) -> None:
+        """The lock is free."""
+        with self._guard:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+    def _open_fd(self) -> int:
+        if self._fd < 0:
+            raise Unavailable("This upload was closed while it was written.", code="storage_error")
+        return self._fd
+
+
+def sync_dir(root: Path, relative: str) -> None:
+    """The names in the directory outlive a power cut."""
+    fd = open_beneath(root, relative, DIRECTORY)
+    try:
+        with plain_errors(relative):
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _name(upload_id: UUID, kind: str) -> Inner:
+    return inner(AREA, f"{upload_id}.{kind}")
+
+
+def _write_info(root: Path, upload_id: UUID, info: PartInfo) -> None:
+    new = _name(upload_id, "new")
+    fd = open_beneath(root, new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+    with plain_errors("the upload"), os.fdopen(fd, "w") as file:
+        json.dump(asdict(info), file)
+        file.flush()
+        os.fsync(file.fileno())
+    rename_beneath(root, new, _name(upload_id, "json"), replace=True)
+
+
+def size_now(root: Path, upload_id: UUID) -> int:
+    """Bytes in the part at this moment; 0 when there is none."""
+    try:
+        return stat_beneath(root, _name(upload_id, "part")).st_size
+    except NotFound:
+        return 0
