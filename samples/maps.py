@@ -73,7 +73,7 @@ def write_half_maps(out: Path, box: int) -> None:
     edge = ndimage.distance_transform_edt(~inside)
     mask = 0.5 + 0.5 * np.cos(np.pi * np.clip(edge / 5, 0, 1))
     # White noise at a level that the true signal crosses about where its low-pass filter cuts it.
-    sigma = 0.25 * signal[inside].std()
+    sigma = 0.45 * signal[inside].std()
     for half in (1, 2):
         noisy = (signal + rng.normal(scale=sigma, size=signal.shape)).astype(np.float32)
         write_mrc(out / f"resolution/half{half}.mrc", noisy / np.float32(signal.max()), HALF_PIXEL, stack=False)

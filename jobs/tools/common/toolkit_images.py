@@ -218,8 +218,7 @@ def spectrum(image: Array, side: int) -> Array:
     top, left = (image.shape[0] - n) // 2, (image.shape[1] - n) // 2
     square = image[top : top + n, left : left + n]
     amplitude = np.abs(np.fft.fftshift(np.fft.fft2(square - square.mean())))
-    amplitude[n // 2, :] = np.median(amplitude)
-    amplitude[:, n // 2] = np.median(amplitude)
+    amplitude[n // 2 - 1 : n // 2 + 2, n // 2 - 1 : n // 2 + 2] = np.median(amplitude)
     factor = max(1, n // side)
     result: Array = ndimage.uniform_filter(amplitude, factor)[::factor, ::factor] if factor > 1 else amplitude
     return result.astype(np.float32)

@@ -115,8 +115,8 @@ class Alignment:
         pictures = [
             ("before", fit(to_grey(before, PREVIEW_SIDE), PREVIEW_SIDE)),
             ("aligned", fit(to_grey(after, PREVIEW_SIDE), PREVIEW_SIDE)),
-            ("power spectrum before", fit(to_grey(spectra, PREVIEW_SIDE, high=99.7), PREVIEW_SIDE)),
-            ("power spectrum aligned", fit(to_grey(power, PREVIEW_SIDE, high=99.7), PREVIEW_SIDE)),
+            ("power spectrum before", fit(to_grey(np.sqrt(np.abs(spectra)), PREVIEW_SIDE, high=99.8), PREVIEW_SIDE)),
+            ("power spectrum aligned", fit(to_grey(np.sqrt(np.abs(power)), PREVIEW_SIDE, high=99.8), PREVIEW_SIDE)),
         ]
         save_png(Path(f"previews/{name}.png"), sheet(pictures, 2))
         keep(made(movie, "_PS.mrc"), Path(f"power/{name}_power_aligned.mrc"))
