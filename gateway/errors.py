@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -139,6 +139,10 @@ class ApiProblemMiddleware:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if _length(request) > limit:
             return problem_response(too_large(limit), 413, request.path)
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return problem_response(UserError("This host is not served here.", code="bad_host"), 400, request.path)
         response = self.get_response(request)
         for name, value in getattr(request, "rate_limit", {}).items():
             response.headers[name] = value

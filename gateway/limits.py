@@ -36,11 +36,12 @@ class BodyLimit:
             await self._counted(scope, receive, send)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seen, over, answered = 0, False, False
+        seen, over, answered, more = 0, False, False, True
 
         async def counting() -> Message:
-            nonlocal seen, over
+            nonlocal seen, over, more
             message = await receive()
+            more = message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > self.limit:
                 over = True
@@ -54,9 +55,9 @@ class BodyLimit:
 
         await self.application(scope, counting, noting)
         if over and not answered:
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, receive, send, more=more)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, more: bool = True) -> None:
         error = too_large(self.limit)
         body = json.dumps(problem_document(error, 413, scope["path"])).encode()
         kind = PROBLEM_TYPE if scope["path"].startswith(API_PREFIX) else "text/plain; charset=utf-8"
@@ -65,7 +66,7 @@ class BodyLimit:
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 413, "headers": [*headers, (b"connection", b"close")]})
         await send({"type": "http.response.body", "body": body, "more_body": True})
-        await _drain(receive)
+        await _drain(receive, more=more)
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -74,8 +75,8 @@ def _announced(scope: Scope) -> int:
     return int(value) if value.isdigit() else 0
 
 
-async def _drain(receive: Receive) -> None:
-    left, more = DRAINED_BYTES, True
+async def _drain(receive: Receive, *, more: bool) -> None:
+    left = DRAINED_BYTES
     while more and left > 0:
         message = await receive()
         left -= len(message.get("body", b""))

@@ -2,11 +2,15 @@
 
 from django.urls import include, path
 
+from gateway.api import nothing_here
+
 urlpatterns = [
     path("", include("jobs.urls")),
     path("", include("storage.urls")),
     path("", include("projects.urls")),
     path("", include("accounts.urls")),
     path("api/v1/", include("gateway.api")),
+    path("api/<path:rest>", nothing_here),
+    path("api/", nothing_here),
     path("", include("gateway.health")),
 ]

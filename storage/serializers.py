@@ -1,5 +1,6 @@
 """What the API says about projects, folders, files and uploads, and how it reads what is sent."""
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.serializers import Body
@@ -69,6 +70,7 @@ class EntrySerializer(serializers.Serializer):
     modified = serializers.DateTimeField()
 
 
+@extend_schema_serializer(many=False)
 class ListingSerializer(serializers.Serializer):
     """One page of a folder. ``ordered`` is false where a very large folder is shown in the disk's order."""
 
@@ -124,6 +126,7 @@ class TrashSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+@extend_schema_serializer(many=False)
 class TrashedSerializer(serializers.Serializer):
     """What is in the trash."""
 
@@ -172,6 +175,7 @@ class OpenUploadSerializer(serializers.Serializer):
     expires_at = serializers.DateTimeField()
 
 
+@extend_schema_serializer(many=False)
 class OpenUploadsSerializer(serializers.Serializer):
     """The unfinished uploads."""
 
