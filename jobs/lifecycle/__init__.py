@@ -1,0 +1,77 @@
+"""What a worker does with a job, a function for each step. It knows nothing of who asked, and queues nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from django.utils import timezone
+
+from common.errors import Forbidden, NotFound, PortolanError, QuotaExceeded, StateConflict, Unavailable, UserError
+from jobs.backends.base import SiteUnavailable
+from jobs.lifecycle import ending, starting
+from jobs.lifecycle.locks import only_one
+from jobs.lifecycle.watching import observe, take_turn, young
+from jobs.models import Job
+from jobs.results import Failure
+from jobs.states import JobState
+
+__all__ = ["advance", "observe", "take_turn", "young"]
+
+MOST_STEPS = 12
+log = logging.getLogger(__name__)
+STEPS: dict[JobState, Callable[[Job], None]] = {
+    JobState.CREATED: starting.begin,
+    JobState.STAGING_IN: starting.prepare,
+    JobState.SUBMITTING: starting.hand_over,
+    JobState.STAGING_OUT: ending.collect,
+    JobState.CANCELLING: ending.cancel,
+}
+
+
+def advance(job_id: UUID | str) -> Job | None:
+    """The job has gone as many steps as it can go now. None when another worker is at it, or there is no such job."""
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None:
+        return None
+    with only_one(job.pk) as mine:
+        if not mine:
+            return None
+        for _ in range(MOST_STEPS):
+            job = Job.objects.select_related("project", "site", "submitted_by").get(pk=job.pk)
+            step = STEPS.get(job.job_state)
+            before = job.state
+            if step is None or not _done(step, job):
+                break
+            if not Job.objects.filter(pk=job.pk).exclude(state=before).exists():
+                break
+    return Job.objects.get(pk=job.pk)
+
+
+def _done(step: Callable[[Job], None], job: Job) -> bool:
+    """True when the step was made, or the job was found changed; False when it has to be tried again later."""
+    try:
+        step(job)
+    except StateConflict:
+        return True
+    except (SiteUnavailable, Unavailable) as problem:
+        _note(job, f"{problem} It is tried again.")
+        return False
+    except (UserError, NotFound, Forbidden, QuotaExceeded) as wrong:
+        return _failed(job, wrong)
+    except Exception:
+        log.exception("job %s: the step %s broke", job.pk, step.__name__)
+        _note(job, "The portal itself made an error here; the operator's log has it. It is tried again.")
+        return False
+    return True
+
+
+def _failed(job: Job, wrong: PortolanError) -> bool:
+    field = (wrong.field or "").removeprefix("inputs.")
+    ending.fail(job, Failure(code=wrong.code, message=wrong.message, hint=wrong.hint, input=field))
+    return True
+
+
+def _note(job: Job, words: str) -> None:
+    Job.objects.filter(pk=job.pk, state=job.state).update(reason=words[:500], touched_at=timezone.now())

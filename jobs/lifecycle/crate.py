@@ -1,0 +1,129 @@
+"""A job's crate: what the rows and the disk know, put into the words of ``jobs.provenance``."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jobs.lifecycle.places import Places, write_json
+from jobs.lifecycle.starting import COMMAND_FILE, INPUTS_FILE, STDERR, STDOUT, input_paths
+from jobs.models import Attempt, Job, Result
+from jobs.provenance import CrateFile, Run, crate_of, summed
+from jobs.registry import ToolInfo
+
+CRATE_FILE = "ro-crate-metadata.json"
+INPUT_BYTES = 10 * 2**30
+
+
+def write_crate(
+    job: Job, attempt: Attempt, info: ToolInfo, places: Places, results: Iterable[Result], *, error: str = ""
+) -> None:
+    """``ro-crate-metadata.json`` in the job folder tells of this run."""
+    run = _run(job, attempt, info, error)
+    crate = crate_of(run, inputs=_inputs(job, places), outputs=_outputs(places, results), logs=_logs(places))
+    write_json(places.root, f"{places.folder}/{CRATE_FILE}", crate)
+
+
+def _run(job: Job, attempt: Attempt, info: ToolInfo, error: str) -> Run:
+    who = job.submitted_by
+    evidence = attempt.evidence
+    return Run(
+        id=str(job.pk),
+        name=f"{job.title or info.title} (job {job.number})",
+        description=f"{info.title}, run as job {job.number} of “{job.project.name}” on {attempt.site.name}.",
+        tool=job.tool,
+        tool_title=info.title,
+        tool_version=info.version,
+        tool_digest=job.tool_digest,
+        software={"Python": platform.python_version()} | _software(info),
+        agent=who.display_name if who else "unknown",
+        agent_id=str(who.pk) if who else "unknown",
+        site=attempt.site.name,
+        started_at=_moment(evidence.get("started_at")) or attempt.submitted_at,
+        ended_at=_moment(evidence.get("ended_at")) or attempt.ended_at,
+        error=error,
+        values={name: value for name, value in job.job_order.items() if _is_plain(value)},
+    )
+
+
+def _software(info: ToolInfo) -> dict[str, str]:
+    needed = info.tool.hints.get("SoftwareRequirement") or {}
+    packages = needed.get("packages") or []
+    if isinstance(packages, dict):
+        packages = [{"package": name, **(rest or {})} for name, rest in packages.items()]
+    return {str(one["package"]): str((one.get("version") or ["unknown"])[0]) for one in packages if "package" in one}
+
+
+def _inputs(job: Job, places: Places) -> list[CrateFile]:
+    found, left = [], INPUT_BYTES
+    for item in input_paths(job):
+        path = places.path(item["path"])
+        summable = item.get("class") == "File"
+        digest = summed(path, left) if summable else ""
+        size = int(item.get("size") or 0)
+        left -= size
+        found.append(
+            CrateFile(
+                path=_from_crate(str(item["path"]), places),
+                name=str(item["path"]),
+                size=size,
+                sha256=digest,
+                is_folder=not summable,
+                note=_changed(path, item),
+            )
+        )
+    return found
+
+
+def _changed(path: Path, item: dict[str, Any]) -> str:
+    if item.get("class") != "File" or "modified" not in item:
+        return ""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return "This file was gone when the job ended."
+    same = status.st_size == item.get("size") and status.st_mtime_ns == item["modified"]
+    return "" if same else "This file was changed between submission and the job's end."
+
+
+def _outputs(places: Places, results: Iterable[Result]) -> list[CrateFile]:
+    files: dict[str, CrateFile] = {}
+    for one in results:
+        path = _from_crate(one.path, places)
+        files.setdefault(
+            path,
+            CrateFile(
+                path=path,
+                size=one.size,
+                sha256=one.sha256,
+                format=one.format,
+                name=one.title,
+                is_folder=places.path(one.path).is_dir(),
+            ),
+        )
+    return list(files.values())
+
+
+def _logs(places: Places) -> list[CrateFile]:
+    found = []
+    for name in (INPUTS_FILE, COMMAND_FILE, STDOUT, STDERR):
+        path = places.path(f"{places.folder}/{name}")
+        if path.is_file() and not path.is_symlink():
+            found.append(CrateFile(path=name, size=path.stat().st_size))
+    return found
+
+
+def _from_crate(path: str, places: Places) -> str:
+    return os.path.relpath(path, places.folder)
+
+
+def _moment(seconds: Any) -> datetime | None:
+    return datetime.fromtimestamp(seconds, tz=UTC) if isinstance(seconds, int | float) else None
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)

@@ -1,0 +1,223 @@
+"""From a command that has ended to results that can be shown, or to a failure that says what to change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.backends import supervisor
+from jobs.backends.base import Backend, Phase, SiteUnavailable
+from jobs.cwl import OutputError, collect_outputs
+from jobs.cwl.model import all_files_in
+from jobs.lifecycle.crate import write_crate
+from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, read_tail, write_json
+from jobs.lifecycle.points import reached
+from jobs.lifecycle.sites import asking, backend_of
+from jobs.lifecycle.starting import STDERR, command_for, latest
+from jobs.lifecycle.watching import note_progress
+from jobs.models import Attempt, Job, Result
+from jobs.provenance import summed
+from jobs.registry import ToolInfo, get_tool
+from jobs.results import Failure, failure_of, found_outputs
+from jobs.states import JobState
+from storage.paths import ensure_dir, exists_beneath, inner, remove_beneath, rename_beneath
+from storage.quota import measured_below, note_change
+from storage.services.folders import folder_of
+
+OUTPUTS_FILE = "outputs.json"
+ERROR_BYTES = 64 * 1024
+HASH_BYTES = 20 * 2**30
+
+
+def collect(job: Job) -> None:
+    """The job has succeeded with its results, or failed with what to change; nothing happens while evidence is due."""
+    attempt, places, info = latest(job), places_of(job), get_tool(job.tool)
+    reached("collect.begun")
+    evidence = read_json(places.root, inner(AREA, attempt.pk.hex, supervisor.EXIT_FILE))
+    if evidence is None:
+        if _may_still_come(attempt):
+            return
+        fail(job, _without_evidence(attempt), attempt)
+        return
+    keep_evidence(attempt, evidence)
+    note_progress(job)
+    stderr = read_tail(places.root, f"{places.folder}/{STDERR}", ERROR_BYTES)
+    failed = evidence.get("cause") or evidence.get("exit_code") not in info.tool.success_codes
+    failure = failure_of(evidence, stderr, title=info.title, memory_mb=job.memory_mb) if failed else None
+    if failure is None:
+        try:
+            outputs = _outputs(job, attempt, info, places, int(evidence["exit_code"]))
+        except OutputError as missing:
+            hint = "Look at the log for what the tool left undone, change the inputs and run it again."
+            failure = Failure(code="output_missing", message=missing.message, hint=missing.hint or hint)
+    if failure is not None:
+        fail(job, failure, attempt)
+        return
+    succeed(job, attempt, info, places, outputs)
+
+
+def succeed(job: Job, attempt: Attempt, info: ToolInfo, places: Places, outputs: dict[str, Any]) -> None:
+    """Outputs are under their final names, the crate is written, and job and results say so."""
+    results = [_result(job, places, one) for one in found_outputs(info, outputs)]
+    write_json(places.root, f"{places.folder}/{OUTPUTS_FILE}", _told(outputs, places))
+    write_crate(job, attempt, info, places, results)
+    reached("collect.crate_written")
+    with transaction.atomic():
+        job.results.all().delete()
+        Result.objects.bulk_create(results)
+        size, files = measured_below(places.path(places.folder))
+        note_change(folder_of(job.project), size=size, files=files)
+        job.move_to(JobState.SUCCEEDED)
+        reached("collect.before_record")
+    reached("collect.recorded")
+    _drop_scratch(attempt, places)
+
+
+def fail(job: Job, failure: Failure, attempt: Attempt | None = None) -> None:
+    """The job has failed, and says what to change. What its command left in ``work-<n>/`` stays to be looked at."""
+    if attempt is not None:
+        write_crate(job, attempt, get_tool(job.tool), places_of(job), [], error=failure.message)
+    with transaction.atomic():
+        Job.objects.filter(pk=job.pk).update(failure=failure.as_dict())
+        job.move_to(JobState.FAILED, reason=failure.message)
+    job.failure = failure.as_dict()
+    if attempt is not None:
+        _drop_scratch(attempt, places_of(job))
+
+
+def cancel(job: Job) -> None:
+    """The job is cancelled once nothing of it runs; until then its site has been asked to end it."""
+    if not job.attempts.exists():
+        job.move_to(JobState.CANCELLED)
+        return
+    attempt, places = latest(job), places_of(job)
+    reached("cancel.before_site")
+    with asking(attempt.site) as backend:
+        over = _is_over(backend, attempt, places)
+    reached("cancel.after_site")
+    if not over:
+        return
+    evidence = read_json(places.root, inner(AREA, attempt.pk.hex, supervisor.EXIT_FILE))
+    if evidence is not None:
+        keep_evidence(attempt, evidence)
+    with transaction.atomic():
+        Attempt.objects.filter(pk=attempt.pk, ended_at__isnull=True).update(ended_at=timezone.now())
+        job.move_to(JobState.CANCELLED)
+        reached("cancel.before_record")
+    reached("cancel.recorded")
+    _drop_scratch(attempt, places)
+
+
+def _is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
+    native_id = attempt.native_id or backend.find(attempt.native_name)
+    if native_id is None:
+        # The site never had it. Should a lost call still reach the site, that copy finds this fence and leaves.
+        ensure_dir(places.root, inner(AREA, attempt.pk.hex, supervisor.FENCE))
+        return True
+    if not attempt.native_id:
+        Attempt.objects.filter(pk=attempt.pk).update(native_id=native_id)
+    backend.cancel(native_id)
+    seen = backend.poll([native_id]).get(native_id)
+    return seen is None or seen.phase in (Phase.ENDED, Phase.LOST)
+
+
+def keep_evidence(attempt: Attempt, evidence: dict[str, Any]) -> None:
+    """The attempt's row says how its command ended."""
+    ended = evidence.get("ended_at")
+    Attempt.objects.filter(pk=attempt.pk).update(
+        exit_code=evidence.get("exit_code"),
+        signal=evidence.get("signal"),
+        evidence=evidence,
+        ended_at=datetime.fromtimestamp(ended, tz=UTC) if ended else timezone.now(),
+    )
+    attempt.refresh_from_db()
+
+
+def _may_still_come(attempt: Attempt) -> bool:
+    try:
+        patience = backend_of(attempt.site).evidence_seconds
+    except SiteUnavailable:
+        return True
+    lost = bool(attempt.evidence.get("site"))
+    ended = attempt.ended_at or timezone.now()
+    return not lost and timezone.now() - ended < timedelta(seconds=patience)
+
+
+def _without_evidence(attempt: Attempt) -> Failure:
+    words = attempt.evidence.get("site") or f"{attempt.site.name} says it has ended, but it left no exit code."
+    hint = "Nothing is wrong with your inputs. Run it again; if it happens again, tell the operator."
+    return Failure(code="site_error", message=words, hint=hint)
+
+
+def _outputs(job: Job, attempt: Attempt, info: ToolInfo, places: Places, exit_code: int) -> dict[str, Any]:
+    """The declared outputs, whole, on disk and under their final names; OutputError when one is not there.
+
+    Called again after a crash it finds what was renamed already.
+    """
+    done = exists_beneath(places.root, places.outputs)
+    command = command_for(job, attempt, info, places, must_exist=False)
+    where = places.path(places.outputs if done else attempt.work_path)
+    outputs = collect_outputs(info.tool, job.job_order, where, exit_code, command=command, checksums=False)
+    reached("collect.outputs_found")
+    if done:
+        return outputs
+    for path in _synced(where):
+        _sync(path)
+    reached("collect.before_rename")
+    rename_beneath(places.root, attempt.work_path, places.outputs)
+    reached("collect.after_rename")
+    return collect_outputs(
+        info.tool, job.job_order, places.path(places.outputs), exit_code, command=command, checksums=False
+    )
+
+
+def _synced(where: Path) -> Iterator[Path]:
+    """All files and directories of the outputs, links left out, what is inside before what holds it."""
+    for above, _, names in os.walk(where, topdown=False):
+        for name in names:
+            path = Path(above, name)
+            if path.is_file() and not path.is_symlink():
+                yield path
+        yield Path(above)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _result(job: Job, places: Places, one: Any) -> Result:
+    path = Path(one.path)
+    return Result(
+        job=job,
+        output=one.output[:100],
+        position=one.position,
+        title=one.title,
+        path=str(path.relative_to(places.root)),
+        viewer=one.viewer,
+        format=one.format,
+        size=one.size,
+        sha256="" if one.is_folder else summed(path, HASH_BYTES),
+    )
+
+
+def _told(outputs: dict[str, Any], places: Places) -> dict[str, Any]:
+    """The CWL output object with paths in the project folder, free of this machine's own."""
+    for item in all_files_in(outputs):
+        item.pop("location", None)
+        item["path"] = str(Path(item["path"]).relative_to(places.root))
+    return outputs
+
+
+def _drop_scratch(attempt: Attempt, places: Places) -> None:
+    """The command's scratch space is gone; fence and exit file stay, they keep a late copy from running."""
+    remove_beneath(places.root, inner(*control_of(attempt).split("/")[1:], "tmp"))

@@ -1,0 +1,216 @@
+"""From a new job to one that a site has: the folder is made, the inputs are looked at again, the intent is recorded."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from common.errors import NotFound, UserError
+from jobs.backends.base import JobRejected, JobSpec
+from jobs.backends.supervisor import FENCE
+from jobs.cwl import CommandLine, build_command, write_work_files
+from jobs.cwl.model import all_files_in
+from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, write_json, write_text
+from jobs.lifecycle.points import reached
+from jobs.lifecycle.sites import asking
+from jobs.models import Attempt, ComputeSite, Job
+from jobs.registry import ToolInfo, get_tool
+from jobs.states import JobState
+from storage.paths import clean, ensure_dir, exists_beneath, inner, path_beneath, remove_beneath
+
+INPUTS_FILE, COMMAND_FILE, STDOUT, STDERR = "inputs.json", "command.txt", "stdout.log", "stderr.log"
+
+
+def begin(job: Job) -> None:
+    """A worker has taken the new job up."""
+    job.move_to(JobState.STAGING_IN)
+    reached("created.moved")
+
+
+def prepare(job: Job) -> None:
+    """The job folder is there with ``inputs.json`` and ``command.txt``, and the intent to submit is recorded.
+
+    Raises UserError or NotFound, which fail the job, when an input is no longer what it was at submission.
+    """
+    info = get_tool(job.tool)
+    if info.digest != job.tool_digest:
+        raise UserError(
+            "The tool was updated after this job was submitted.", code="tool_changed", hint="Run it again as it is now."
+        )
+    places = places_of(job)
+    _make_folder(job, places)
+    reached("prepare.folder_made")
+    number = job.attempts.count() + 1
+    attempt = Attempt(job=job, number=number, site=job.site)
+    command = command_for(job, attempt, info, places)
+    write_json(places.root, f"{places.folder}/{INPUTS_FILE}", _inputs_of(job, info))
+    write_text(places.root, f"{places.folder}/{COMMAND_FILE}", shlex.join(command.argv) + "\n")
+    reached("prepare.written")
+    with transaction.atomic():
+        attempt.save()
+        job.move_to(JobState.SUBMITTING)
+        reached("prepare.before_record")
+    reached("prepare.recorded")
+
+
+def hand_over(job: Job) -> None:
+    """The site has the job, exactly once: it is asked for the attempt's name before anything is submitted."""
+    attempt = latest(job)
+    reached("hand_over.before_find")
+    try:
+        with asking(attempt.site) as backend:
+            native_id = backend.find(attempt.native_name)
+            if native_id is None:
+                spec = _spec_of(job, attempt)
+                reached("hand_over.before_submit")
+                native_id = backend.submit(spec)
+    except JobRejected as refused:
+        raise UserError(refused.message, code="site_refused", hint=refused.hint) from refused
+    reached("hand_over.after_submit")
+    with transaction.atomic():
+        Attempt.objects.filter(pk=attempt.pk).update(native_id=native_id, submitted_at=timezone.now())
+        job.move_to(JobState.QUEUED)
+    reached("hand_over.recorded")
+
+
+def latest(job: Job) -> Attempt:
+    """The job's newest attempt."""
+    attempt = job.attempts.select_related("site").order_by("-number").first()
+    if attempt is None:
+        raise NotFound("This job was not handed over to a site yet.", code="no_attempt")
+    attempt.job = job
+    return attempt
+
+
+def command_for(
+    job: Job, attempt: Attempt, info: ToolInfo, places: Places, *, must_exist: bool = True
+) -> CommandLine:
+    """The command of the attempt; nothing on disk is changed.
+
+    With ``must_exist`` the inputs are looked for; without it they are named as they were (they may be gone by now).
+    """
+    return build_command(
+        info.tool,
+        placed_order(job.job_order, places.root, must_exist=must_exist),
+        outdir=places.path(attempt.work_path),
+        tmpdir=places.path(control_of(attempt)) / "tmp",
+        cores=job.cores,
+        ram_mb=job.memory_mb,
+        must_exist=must_exist,
+    )
+
+
+def placed_order(value: Any, root: Path, *, must_exist: bool) -> Any:
+    """The job order with each file's path in the folder made absolute; a link is followed only inside the folder."""
+    if isinstance(value, list):
+        return [placed_order(one, root, must_exist=must_exist) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    placed = {key: placed_order(one, root, must_exist=must_exist) for key, one in value.items()}
+    if value.get("class") in ("File", "Directory") and "path" in value:
+        placed["path"] = str(_placed(root, str(value["path"]), must_exist=must_exist))
+        for key in ("size", "modified"):
+            placed.pop(key, None)
+    return placed
+
+
+def _placed(root: Path, path: str, *, must_exist: bool) -> Path:
+    try:
+        return path_beneath(root, path)
+    except NotFound as error:
+        if not must_exist:
+            return root / clean(path)
+        raise UserError(
+            f"The input “{path}” is no longer in the project.",
+            code="input_missing",
+            hint="Put it back (from the trash, or upload it again), then run the job again.",
+        ) from error
+
+
+def _make_folder(job: Job, places: Places) -> None:
+    ensure_dir(places.root, places.folder)
+    known = read_json(places.root, f"{places.folder}/{INPUTS_FILE}")
+    if known is not None and known.get("job", {}).get("id") != str(job.pk):
+        raise UserError(
+            f"“{places.folder}” belongs to another job.",
+            code="folder_taken",
+            hint="Move that folder to another name, then run the job again.",
+        )
+
+
+def _inputs_of(job: Job, info: ToolInfo) -> dict[str, Any]:
+    """What is needed to know the job again from its folder alone."""
+    who = job.submitted_by
+    return {
+        "job": {"id": str(job.pk), "number": job.number, "title": job.title, "project": str(job.project_id)},
+        "tool": {"name": job.tool, "digest": job.tool_digest, "title": info.title, "version": info.version},
+        "site": {"name": job.site.name, "cores": job.cores, "memory_mb": job.memory_mb},
+        "submitted": {"by": who.display_name if who else "", "at": job.created_at.isoformat()},
+        "inputs": job.inputs,
+        "job_order": job.job_order,
+    }
+
+
+def _spec_of(job: Job, attempt: Attempt) -> JobSpec:
+    """What the site is to run; the work directory and its files are there."""
+    places, info = places_of(job), get_tool(job.tool)
+    command = command_for(job, attempt, info, places)
+    control = control_of(attempt)
+    scratch = inner(AREA, attempt.pk.hex, "tmp")
+    if not exists_beneath(places.root, inner(AREA, attempt.pk.hex, FENCE)):
+        # What a worker left that died on its way to here; without a fence no command has begun.
+        for path in (attempt.work_path, control):
+            remove_beneath(places.root, path)
+        for path in (attempt.work_path, control, scratch):
+            ensure_dir(places.root, path)
+        write_work_files(command)
+    cwd = places.path(attempt.work_path)
+    logs = places.path(places.folder)
+    for stream in (command.stdout, command.stderr):
+        if stream:
+            (cwd / stream).parent.mkdir(parents=True, exist_ok=True)
+    return JobSpec(
+        name=attempt.native_name,
+        argv=command.argv,
+        cwd=cwd,
+        control=places.path(control),
+        stdout=cwd / command.stdout if command.stdout else logs / STDOUT,
+        stderr=cwd / command.stderr if command.stderr else logs / STDERR,
+        stdin=Path(command.stdin) if command.stdin else None,
+        environment=_environment(attempt.site, command),
+        cores=job.cores,
+        memory_mb=job.memory_mb,
+        wall_seconds=_shortest(command.time_limit, attempt.site.settings.get("wall_seconds")),
+        order=int(job.created_at.timestamp() * 1e6),
+    )
+
+
+def _environment(site: ComputeSite, command: CommandLine) -> dict[str, str]:
+    """The command's environment: nothing of the portal's own, which may hold secrets."""
+    own = str(Path(sys.executable).parent)
+    path = str(site.settings.get("path") or os.environ.get("PATH") or os.defpath)
+    return {
+        "PATH": f"{own}:{path}",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Open MPI makes sockets below TMPDIR, whose path is too long for them.
+        "OMPI_MCA_orte_tmpdir_base": "/tmp",  # noqa: S108
+        **command.environment,
+    }
+
+
+def _shortest(*limits: Any) -> int | None:
+    found = [int(limit) for limit in limits if limit]
+    return min(found) if found else None
+
+
+def input_paths(job: Job) -> list[dict[str, Any]]:
+    """The job's input files and folders as {class, path, size, modified}, as they were at submission."""
+    return [item for item in all_files_in(job.job_order) if "path" in item]

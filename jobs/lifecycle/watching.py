@@ -1,0 +1,121 @@
+"""What the sites say of the jobs they have: one question per site for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from common.errors import NotFound, StateConflict
+from jobs.backends.base import NativeObservation, Phase, SiteUnavailable
+from jobs.backends.supervisor import EXIT_FILE
+from jobs.lifecycle.places import AREA, places_of, read_json, read_tail
+from jobs.lifecycle.points import reached
+from jobs.lifecycle.sites import asking
+from jobs.lifecycle.starting import STDOUT
+from jobs.models import Attempt, ComputeSite, Job, Observation
+from jobs.results import progress_in
+from jobs.states import JobState
+from storage.paths import inner
+
+AT_SITE = (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
+ABSENT_AFTER = timedelta(minutes=10)
+TAIL_BYTES = 8192
+
+
+def take_turn(site: ComputeSite, *, least: timedelta) -> bool:
+    """True for one caller, when nobody has begun to ask the site within ``least``."""
+    now = timezone.now()
+    quiet = Q(polled_at__isnull=True) | Q(polled_at__lt=now - least) | Q(polled_at__gt=now + least)
+    return bool(ComputeSite.objects.filter(quiet, pk=site.pk).update(polled_at=now))
+
+
+def observe(site: ComputeSite) -> list[UUID]:
+    """The site was asked once; what it said is noted. The ids of jobs that need a worker now are returned.
+
+    A site that does not answer changes nothing but its own row.
+    """
+    attempts = list(
+        Attempt.objects.filter(site=site, ended_at__isnull=True, job__state__in=AT_SITE)
+        .exclude(native_id="")
+        .select_related("job", "job__project", "site")
+    )
+    if not attempts:
+        return []
+    reached("observe.before_poll")
+    try:
+        with asking(site) as backend:
+            answers = backend.poll([attempt.native_id for attempt in attempts])
+    except SiteUnavailable:
+        return []
+    reached("observe.after_poll")
+    now = timezone.now()
+    seen = [attempt.pk for attempt in attempts if attempt.native_id in answers]
+    Attempt.objects.filter(pk__in=seen).update(last_seen_at=now)
+    return _noted(attempts, answers)
+
+
+def _noted(attempts: Iterable[Attempt], answers: dict[str, NativeObservation]) -> list[UUID]:
+    ready = []
+    for attempt in attempts:
+        with suppress(StateConflict, NotFound):  # somebody moved it meanwhile; the next look sees what is now
+            answer = answers.get(attempt.native_id)
+            if (_note(attempt, answer) if answer else _note_absent(attempt)):
+                ready.append(attempt.job_id)
+        reached("observe.recorded")
+    return ready
+
+
+def _note(attempt: Attempt, answer: NativeObservation) -> bool:
+    """The observation is kept and the job's state follows it; True when a worker has to go on with the job."""
+    if answer.word != attempt.last_word:
+        Observation.objects.create(attempt=attempt, word=answer.word[:100], detail={"reason": answer.reason})
+        Attempt.objects.filter(pk=attempt.pk).update(last_word=answer.word[:100])
+    job = attempt.job
+    if answer.phase in (Phase.ENDED, Phase.LOST):
+        Attempt.objects.filter(pk=attempt.pk).update(ended_at=timezone.now(), evidence={"site": answer.reason})
+        if job.job_state is not JobState.CANCELLING:
+            job.move_to(JobState.STAGING_OUT)
+        return True
+    if job.job_state is JobState.QUEUED and answer.phase is Phase.RUNNING:
+        job.move_to(JobState.RUNNING)
+    elif answer.phase is Phase.QUEUED and answer.reason != job.reason:
+        Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(reason=answer.reason[:500])
+    if answer.phase is Phase.RUNNING:
+        note_progress(job)
+    return False
+
+
+def _note_absent(attempt: Attempt) -> bool:
+    """Absent is absent: neither done nor failed, unless its exit file tells how it ended."""
+    job = attempt.job
+    places = places_of(job)
+    if read_json(places.root, inner(AREA, attempt.pk.hex, EXIT_FILE)) is not None:
+        Attempt.objects.filter(pk=attempt.pk).update(ended_at=timezone.now())
+        if job.job_state is not JobState.CANCELLING:
+            job.move_to(JobState.STAGING_OUT)
+        return True
+    since = attempt.last_seen_at or attempt.submitted_at
+    if since and timezone.now() - since > ABSENT_AFTER and job.job_state is not JobState.CANCELLING:
+        words = f"{attempt.site.name} no longer knows this job, and it left no exit code. Last seen {since:%H:%M}."
+        job.move_to(JobState.HELD, reason=f"{words} Ask the operator to look, or cancel it and run it again.")
+    return job.job_state is JobState.CANCELLING
+
+
+def note_progress(job: Job) -> None:
+    """The job's progress is what its tool said last."""
+    places = places_of(job)
+    found = progress_in(read_tail(places.root, f"{places.folder}/{STDOUT}", TAIL_BYTES))
+    if found is not None and found != job.progress:
+        Job.objects.filter(pk=job.pk).update(progress=found)
+
+
+def young(site: ComputeSite, *, within: timedelta) -> bool:
+    """True while the site has a job whose state may change any moment: handed over, or being ended, ``within``."""
+    late = timezone.now() - within
+    active = Attempt.objects.filter(site=site, ended_at__isnull=True, job__state__in=AT_SITE)
+    return active.filter(Q(submitted_at__gt=late) | Q(job__touched_at__gt=late)).exists()

@@ -1,0 +1,33 @@
+"""Which jobs and sites need to be looked at, by the database alone: this is what makes a lost message harmless."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from jobs.lifecycle.watching import AT_SITE
+from jobs.models import ComputeSite, Job
+from jobs.states import JobState
+
+WORKER_STATES = (
+    JobState.CREATED,
+    JobState.STAGING_IN,
+    JobState.SUBMITTING,
+    JobState.STAGING_OUT,
+    JobState.CANCELLING,
+)
+QUIET = timedelta(seconds=2)
+MOST = 1000
+
+
+def waiting_for_a_worker(*, quiet: timedelta = QUIET) -> Iterable[UUID]:
+    """Jobs in a state that only a worker can end and that nobody touched for a moment, oldest first."""
+    late = timezone.now() - quiet
+    found = Job.objects.filter(state__in=WORKER_STATES, touched_at__lt=late).order_by("touched_at")
+    return list(found.values_list("pk", flat=True)[:MOST])
+
+
+def sites_with_jobs() -> Iterable[UUID]:
+    """Sites that have a job now."""
+    return list(ComputeSite.objects.filter(jobs__state__in=AT_SITE).distinct().values_list("pk", flat=True))

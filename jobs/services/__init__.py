@@ -1,0 +1,32 @@
+"""What a person may command and see of jobs. Every function checks the right to do so."""
+
+from jobs.services.commands import Plan, cancel_job, rerun_job, submit_job
+from jobs.services.inputs import count_matches
+from jobs.services.looking import (
+    Change,
+    JobNews,
+    LogChunk,
+    command_of,
+    expected_seconds,
+    get_job,
+    job_changes,
+    job_difference,
+    read_log,
+)
+
+__all__ = [
+    "Change",
+    "JobNews",
+    "LogChunk",
+    "Plan",
+    "cancel_job",
+    "command_of",
+    "count_matches",
+    "expected_seconds",
+    "get_job",
+    "job_changes",
+    "job_difference",
+    "read_log",
+    "rerun_job",
+    "submit_job",
+]

@@ -1,0 +1,60 @@
+"""Celery's door to jobs: each task says "look at this row now", and may come twice or never."""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from jobs import lifecycle, reconcile
+from jobs.models import ComputeSite
+from jobs.states import JobState
+
+SOON_SECONDS = 0.25
+YOUNG = timedelta(seconds=20)
+log = logging.getLogger(__name__)
+
+
+def ring(job_id: UUID) -> None:
+    """A worker will look at the job; when the broker is away the reconciler finds the job by itself."""
+    try:
+        advance.delay(str(job_id))
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("job %s: the broker does not answer (%s); the reconciler will find it", job_id, error)
+
+
+@shared_task
+def advance(job_id: str) -> None:
+    """The job has gone as far as it can now; its site is asked soon after."""
+    job = lifecycle.advance(job_id)
+    if job is not None and JobState(job.state) in (JobState.QUEUED, JobState.CANCELLING):
+        poll_site.apply_async([str(job.site_id)], countdown=SOON_SECONDS)
+
+
+@shared_task
+def poll_sites() -> None:
+    """Every site that has jobs is asked once."""
+    for site_id in reconcile.sites_with_jobs():
+        poll_site.delay(str(site_id), settings.POLL_SECONDS / 2)
+
+
+@shared_task
+def poll_site(site_id: str, least_seconds: float = SOON_SECONDS / 2) -> None:
+    """The site was asked, unless somebody just did; again soon while a job of it may change any moment."""
+    site = ComputeSite.objects.get(pk=site_id)
+    if not lifecycle.take_turn(site, least=timedelta(seconds=least_seconds)):
+        return
+    for job_id in lifecycle.observe(site):
+        advance.delay(str(job_id))
+    if lifecycle.young(site, within=YOUNG):
+        poll_site.apply_async([site_id], countdown=SOON_SECONDS)
+
+
+@shared_task
+def reconcile_jobs() -> None:
+    """Every job that waits for a worker, whose bell may have been lost, has been rung for again."""
+    for job_id in reconcile.waiting_for_a_worker():
+        advance.delay(str(job_id))
