@@ -112,14 +112,15 @@ def _copy_all(folder: Folder, root: Path, deadline: float) -> str:
     """Everything of the source is in ``root``; what was left out is named in the returned words."""
     source = source_root(folder.source)
     left_out: list[str] = []
+    progress = False
     for entry in _to_copy(source, folder.source) if source else ():
         if entry.kind == "folder":
             ensure_dir(root, as_found(entry.path))
         elif entry.kind == "file":
-            _copy_file(source or root, root, entry.path, deadline)
+            progress |= _copy_file(source or root, root, entry.path, deadline)
         else:
             left_out.append(entry.path)
-        if time.monotonic() > deadline:
+        if progress and time.monotonic() > deadline:
             raise _TimeIsUp
     if not left_out:
         return ""
@@ -133,10 +134,10 @@ def _to_copy(source: Path, kind: str) -> Iterator[Entry]:
             yield entry
 
 
-def _copy_file(source: Path, target: Path, path: str, deadline: float) -> None:
-    """``path`` is in ``target`` as in ``source``; a file there under this name was copied by an earlier call."""
+def _copy_file(source: Path, target: Path, path: str, deadline: float) -> bool:
+    """``path`` is in ``target`` as in ``source``; False when it was already: an earlier call copied it."""
     if exists_beneath(target, as_found(path)):
-        return
+        return False
     source_fd = open_regular(source, path)
     try:
         before = os.fstat(source_fd)
@@ -157,6 +158,7 @@ def _copy_file(source: Path, target: Path, path: str, deadline: float) -> None:
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise StateConflict(f"“{path}” was changed while it was copied.", code="source_changed", hint="Try again.")
     rename_beneath(target, part, as_found(path))
+    return True
 
 
 def _copy_bytes(source_fd: int, part_fd: int, size: int, deadline: float) -> None:
@@ -165,7 +167,7 @@ def _copy_bytes(source_fd: int, part_fd: int, size: int, deadline: float) -> Non
         fcntl.ioctl(part_fd, _FICLONE, source_fd)
         return
     except OSError:
-        at = max(0, os.fstat(part_fd).st_size - _CHUNK) // _CHUNK * _CHUNK
+        start = at = max(0, os.fstat(part_fd).st_size - _CHUNK) // _CHUNK * _CHUNK
     while at < size:
         block = os.pread(source_fd, min(_CHUNK, size - at), at)
         if not block:
@@ -174,6 +176,7 @@ def _copy_bytes(source_fd: int, part_fd: int, size: int, deadline: float) -> Non
         while done < len(block):
             done += os.pwrite(part_fd, memoryview(block)[done:], at + done)
         at += len(block)
-        if time.monotonic() > deadline and at < size:
+        # Two chunks at least: one is copied again next time, so every call comes further.
+        if time.monotonic() > deadline and at < size and at - start >= 2 * _CHUNK:
             raise _TimeIsUp
     os.ftruncate(part_fd, at)

@@ -78,13 +78,14 @@ def list_page(root: Path, path: str = "", *, cursor: str = "", limit: int = 100)
     fd = open_beneath(root, path, DIRECTORY)
     try:
         with plain_errors(path):
-            if isinstance(mark, int) or (mark is None and os.fstat(fd).st_size > SURELY_LARGE_BYTES):
+            surely_large = _SYS_GETDENTS64 is not None and os.fstat(fd).st_size > SURELY_LARGE_BYTES
+            if isinstance(mark, int) or (mark is None and surely_large):
                 return _disk_order(fd, path, mark or 0, limit)
             names = _names(fd)
             raw = list(islice(names, SORTED_LIMIT + 1))
-            if len(raw) > SORTED_LIMIT and mark is None:
+            if len(raw) > SORTED_LIMIT and mark is None and _SYS_GETDENTS64 is not None:
                 return _disk_order(fd, path, 0, limit)
-            if len(raw) > SORTED_LIMIT:  # it grew between two pages: this one must still go on after the mark
+            if len(raw) > SORTED_LIMIT:  # it grew between two pages, or there are no positions to go on from
                 raw += list(names)
             return _sorted_page(fd, path, raw, mark, limit)
     finally:

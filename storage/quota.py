@@ -7,6 +7,7 @@ until the trash is emptied, because it still fills the disk.
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -123,7 +124,8 @@ def _measured(root: Path, *, skip: str) -> tuple[int, int]:
                 status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             except OSError:
                 continue
-            size, files = size + status.st_size, files + 1
+            if stat.S_ISREG(status.st_mode):
+                size, files = size + status.st_size, files + 1
     return size, files
 
 
