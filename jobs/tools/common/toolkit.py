@@ -58,7 +58,9 @@ def run_tool(main: Callable[[], None]) -> NoReturn:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         hint = "Free some space or ask for more quota, then run again." if error.errno in (28, 122) else ""
-        print(ToolError("file-error", f"{error.strerror or error}{where}", hint=hint).line(), file=sys.stderr, flush=True)
+        print(
+            ToolError("file-error", f"{error.strerror or error}{where}", hint=hint).line(), file=sys.stderr, flush=True
+        )
         raise SystemExit(2) from None
     raise SystemExit(0)
 

@@ -1,11 +1,11 @@
 """Make a first 3-D map from 2-D class averages, with RELION's gradient-driven initial model.
 
 Such a search starts from random orientations and may end in a wrong map, so it is run from several seeds and the best
-is kept. The score is the log-likelihood that RELION states for its last iteration, divided by the number of averages. That
-iteration uses all averages and the same resolution limit for every seed, so the numbers can be compared: a map that
-explains the averages with less left over has the higher one. On simulated averages it put every right map above every
-wrong one, which the mean of the highest orientation probability (Pmax) did not. The hand cannot be known from averages:
-the map may be the mirror image.
+is kept. The score is the log-likelihood that RELION states for its last iteration, divided by the number of averages.
+That iteration uses all averages and the same resolution limit for every seed, so the numbers can be compared: a map
+that explains the averages with less left over has the higher one. On simulated averages it put every right map above
+every wrong one, which the mean of the highest orientation probability (Pmax) did not. The hand cannot be known from
+averages: the map may be the mirror image.
 """
 
 import argparse
