@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", nargs="?", help="inputs, as JSON or YAML")
     parser.add_argument("--outdir", default=".", help="folder for the outputs")
     parser.add_argument("--time-limit", type=int, default=DAY, help="seconds the command may take")
+    parser.add_argument("--no-container", action="store_true", help="use this machine's programs for a container's")
     parser.add_argument("--quiet", action="store_true", help="accepted for other runners' sake")
 
 
@@ -26,6 +27,7 @@ def execute(arguments: dict[str, object]) -> int:
             None if job is None else str(job),
             str(arguments["outdir"]),
             time_limit=int(str(arguments["time_limit"])),
+            no_container=bool(arguments["no_container"]),
         )
     except UnsupportedFeature as error:
         print(error.message, file=sys.stderr)

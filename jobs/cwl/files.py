@@ -122,12 +122,23 @@ def load_listing(item: CwlObject, mode: str | None) -> None:
                 load_listing(child, mode)
 
 
+def is_file_or_folder(path: str) -> bool:
+    """True for what can be read without waiting: links to nothing, pipes and sockets are neither."""
+    return os.path.isfile(path) or os.path.isdir(path)
+
+
 def list_folder(path: str, *, deep: bool) -> list[CwlObject]:
-    """The objects in a folder, sorted by name; those of its subfolders too if ``deep``."""
+    """The files and folders in a folder, sorted by name, and those of its subfolders if ``deep``.
+
+    Links to nothing, pipes and sockets are not among them.
+    """
     listing = []
     for name in sorted(os.listdir(path)):
-        child: CwlObject = {"class": "Directory" if os.path.isdir(os.path.join(path, name)) else "File"}
-        set_path(child, os.path.join(path, name))
+        inner = os.path.join(path, name)
+        if not is_file_or_folder(inner):
+            continue
+        child: CwlObject = {"class": "Directory" if os.path.isdir(inner) else "File"}
+        set_path(child, inner)
         if child["class"] == "File":
             child["size"] = os.stat(child["path"]).st_size
         elif deep:

@@ -126,7 +126,8 @@ class _Collector:
         names = sorted(glob.glob(relative, root_dir=self.outdir))
         if not names and os.path.lexists(os.path.join(self.outdir, relative)):
             names = [relative]
-        return [self._inside(os.path.normpath(os.path.join(self.outdir, name)), where) for name in names]
+        paths = [self._inside(os.path.normpath(os.path.join(self.outdir, name)), where) for name in names]
+        return [path for path in paths if files.is_file_or_folder(path)]
 
     def _relative(self, pattern: str, where: str) -> str:
         for root in (self.told_outdir, self.outdir):

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from schema_salad.utils import yaml_no_ts
 
 from jobs.cwl.command import CommandLine, build_command
-from jobs.cwl.errors import InvalidInputs, ToolError
+from jobs.cwl.errors import InvalidInputs, ToolError, UnsupportedFeature
 from jobs.cwl.model import CwlObject, all_files_in
 from jobs.cwl.outputs import collect_outputs
 from jobs.cwl.staging import write_work_files
@@ -25,12 +25,17 @@ DAY = 24 * 3600
 _EXTRA_REQUIREMENTS = ("cwl:requirements", "https://w3id.org/cwl/cwl#requirements")
 
 
-def run_tool(tool_file: str, job_file: str | None, outdir: str | Path, *, time_limit: int = DAY) -> CwlObject:
+def run_tool(
+    tool_file: str, job_file: str | None, outdir: str | Path, *, time_limit: int = DAY, no_container: bool = False
+) -> CwlObject:
     """The tool ran to a success code and its output object is returned; every file of it lies in ``outdir``.
 
-    ``time_limit`` (seconds) ends a command whose tool names no limit of its own. Raises ToolError and its kinds.
+    ``time_limit`` (seconds) ends a command whose tool names no limit of its own. ``no_container`` runs a tool that asks
+    for a container with this machine's programs instead. Raises ToolError and its kinds.
     """
-    tool = load_tool(tool_file)
+    tool = load_tool(tool_file, allow=["DockerRequirement"] if no_container else [])
+    if "dockerOutputDirectory" in tool.requirements.get("DockerRequirement", {}):
+        raise UnsupportedFeature("dockerOutputDirectory has a meaning in a container only.")
     job_order = read_job_order(job_file)
     for key in _EXTRA_REQUIREMENTS:
         if key in job_order:

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cwl_utils.parser import load_document_by_uri
+from cwl_utils.errors import GraphTargetMissingException
+from cwl_utils.parser import load_document_by_string
+from ruamel.yaml.error import YAMLError
 from schema_salad.exceptions import SchemaSaladException
+from schema_salad.fetcher import DefaultFetcher
+from schema_salad.runtime import LoadingOptions
 
 from jobs.cwl import expressions
 from jobs.cwl.errors import ToolError, UnsupportedFeature
@@ -86,18 +90,26 @@ def short_name(identifier: str) -> str:
     return identifier.rpartition("#")[2].rpartition("/")[2]
 
 
+class _FilesOnly(DefaultFetcher):
+    """Reads what lies on disk. The parser would ask the network for every class it does not know."""
+
+    def __init__(self) -> None:
+        super().__init__({}, None)
+
+    def check_exists(self, url: str) -> bool:
+        """False for what lies on the network; names of CWL's own vocabulary stay the parent's business."""
+        return not url.startswith(("http:", "https:")) and super().check_exists(url)
+
+
 def _parse(source: Path, fragment: str) -> Any:
+    address = source.as_uri()
+    options = LoadingOptions(fileuri=address, baseuri=source.parent.as_uri(), fetcher=_FilesOnly())
     try:
-        document = load_document_by_uri(f"{source.as_uri()}#{fragment}" if fragment else source.as_uri())
-    except (SchemaSaladException, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        return load_document_by_string(source.read_text(encoding="utf-8"), address, options, fragment or None)
+    except GraphTargetMissingException as error:
+        raise ToolError(f"{source.name} has no process '{fragment or 'main'}'.") from error
+    except (SchemaSaladException, YAMLError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise ToolError(f"{source.name} is not valid CWL: {str(error).strip()}") from error
-    if not isinstance(document, list):
-        return document
-    wanted = fragment or "main"
-    for process in document:
-        if short_name(process.id) == wanted:
-            return process
-    raise ToolError(f"{source.name} has no process '{wanted}'.")
 
 
 class _Reader:
