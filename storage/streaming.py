@@ -84,6 +84,19 @@ def file_response(opened: OpenFile, request: HttpRequest, *, inline: bool = Fals
     return _with_headers(response, opened, inline=inline)
 
 
+def content_response(
+    request: HttpRequest, *, content: bytes, content_type: str, etag: str, name: str = "preview"
+) -> HttpResponseBase:
+    """The answer with something made from a file (a preview): shown in place, 304 when the client has it already."""
+    asked = parse_etags(request.headers.get("If-None-Match", ""))
+    known = etag in [tag.removeprefix("W/") for tag in asked]
+    response = HttpResponseNotModified() if known else HttpResponse(content, content_type=content_type)
+    attachment(response, name, inline=True)
+    response["ETag"] = etag
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
 def stream(request: HttpRequest, blocks: Iterator[bytes]) -> StreamingHttpResponse:
     """An answer that sends ``blocks`` as they come. Under ASGI each is read in a thread: Django would gather a
     plain iterator whole into memory there."""

@@ -25,8 +25,7 @@ def tend_folders() -> None:
 def purge_trash() -> None:
     """What has been in the trash for its time is gone for good."""
     trash.drop_empty()
-    for item_id in trash.due():
-        trash.purge(item_id)
+    trash.purge_due()
 
 
 @shared_task

@@ -6,6 +6,7 @@ The row is written before the rename: after a crash between the two there is a r
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -22,6 +23,7 @@ from storage.models import Folder, TrashItem
 from storage.paths import Inner, as_found, ensure_dir, exists_beneath, inner, remove_beneath, rename_beneath
 from storage.quota import measured_below, note_change
 
+logger = logging.getLogger(__name__)
 _SETTLED_AFTER = timedelta(minutes=10)
 
 
@@ -96,6 +98,15 @@ def purge(item_id: UUID, *, by: User | None = None) -> None:
         if TrashItem.objects.filter(pk=item.pk, purged_at=None).update(purged_at=timezone.now()):
             note_change(item.folder, size=-size, files=-files)
             record(item.folder.project, by, "files.purged", item.path, trash=str(item.pk), bytes=size)
+
+
+def purge_due() -> None:
+    """All due items are purged; one whose storage does not answer waits for the next time."""
+    for item_id in due():
+        try:
+            purge(item_id)
+        except (PortolanError, OSError):
+            logger.exception("Trash item %s could not be purged.", item_id)
 
 
 def drop_empty() -> int:

@@ -9,7 +9,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.test import RequestFactory
 
 from storage.services import files
-from storage.streaming import file_response, stream
+from storage.streaming import content_response, file_response, stream
 
 BODY = bytes(range(256)) * 10
 
@@ -148,7 +148,6 @@ def test_handle_closes_with_the_answer(project, viewer, get):
         opened = files.open_file(viewer, project.pk, "a.bin")
         response = file_response(opened, RequestFactory().get("/", headers=headers))
         content(response)
-        response.close()
         assert opened.handle.closed
 
 
@@ -168,3 +167,14 @@ def test_under_asgi_blocks_are_sent_as_they_come():
             return list(made)
 
     assert asyncio.run(first()) == [0]
+
+
+def test_preview_is_shown_in_place_and_sent_once(project, viewer, root):
+    (root / "a.txt").write_text("x")
+    made = files.preview(viewer, project.pk, "a.txt")
+    given = {"content": made.content, "content_type": made.content_type, "etag": made.etag}
+    first = content_response(RequestFactory().get("/"), **given)
+    assert first.status_code == 200
+    assert first["Content-Type"] == "application/json"
+    again = content_response(RequestFactory().get("/", headers={"if-none-match": made.etag}), **given)
+    assert (again.status_code, again.content) == (304, b"")
