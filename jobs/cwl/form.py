@@ -12,7 +12,7 @@ from jobs.cwl.errors import ToolError
 from jobs.cwl.model import CwlObject, Tool
 
 NAMESPACE = "https://portolan.science/cwl#"
-_FIELDS = frozenset({"class", "schema", "groups", "sample", "methods", "queue", "results"})
+_FIELDS = frozenset({"class", "card", "schema", "groups", "sample", "methods", "queue", "expected_seconds", "results"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,12 @@ class QueueHint:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultHint:
-    """An output, the viewer it is shown in, and its title."""
+    """An output, the viewer it is shown in, and its title; ``colour_by`` names the output whose values colour it."""
 
     output: str
     viewer: str
     title: str
+    colour_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class FormHint:
     sample: Mapping[str, Any] = field(default_factory=dict)
     methods: tuple[CwlObject, ...] = ()
     queue: QueueHint = field(default_factory=QueueHint)
+    expected_seconds: float | None = None
     results: tuple[ResultHint, ...] = ()
 
 
@@ -69,6 +71,7 @@ def form_hint(tool: Tool) -> FormHint:
         sample=hint.get("sample") or {},
         methods=_methods(hint.get("methods")),
         queue=QueueHint(cores=queue.get("cores"), memory_mb=queue.get("memory_mb"), gpu=bool(queue.get("gpu", False))),
+        expected_seconds=hint.get("expected_seconds"),
         results=results,
     )
     _check_names(tool, found)
@@ -84,7 +87,8 @@ def _find(tool: Tool) -> CwlObject | None:
 
 
 def _result(item: CwlObject) -> ResultHint:
-    return ResultHint(output=item["output"], viewer=item["viewer"], title=item.get("title") or item["output"])
+    title = item.get("title") or item["output"]
+    return ResultHint(output=item["output"], viewer=item["viewer"], title=title, colour_by=item.get("colour_by", ""))
 
 
 def _methods(value: Any) -> tuple[CwlObject, ...]:
@@ -97,6 +101,8 @@ def _check_names(tool: Tool, hint: FormHint) -> None:
     inputs = {parameter.name for parameter in tool.inputs}
     outputs = {parameter.name for parameter in tool.outputs}
     named = [*hint.schema, *hint.sample, *(name for group in hint.groups for name in group.fields)]
-    unknown = sorted(set(named) - inputs) + sorted({result.output for result in hint.results} - outputs)
+    unknown = sorted(set(named) - inputs) + sorted(
+        {name for one in hint.results for name in (one.output, one.colour_by) if name} - outputs
+    )
     if unknown:
         raise ToolError(f"portolan:Form of '{tool.name}' names what the tool does not have: {', '.join(unknown)}.")
