@@ -5,6 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 export PYTHON
 PY := .venv/bin/python
 UV := VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv
+# Two makes in one checkout wait for each other where they write the same folders.
+ALONE := flock $(CURDIR)/package.json
 SOURCES := $(shell find static/src -type f 2>/dev/null)
 
 .PHONY: help setup demo serve test test-fast test-compose lint bench lock assets
@@ -73,10 +75,10 @@ need-test:
 
 node_modules/.ready: package-lock.json
 	@echo "Installing the locked front-end packages"
-	@npm ci --no-audit --no-fund --loglevel=error
+	@$(ALONE) npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 node_modules/.built: node_modules/.ready package.json $(SOURCES)
 	@echo "Building the front-end assets"
-	@npm run --silent build
+	@$(ALONE) npm run --silent build
 	@touch $@
