@@ -3,8 +3,10 @@
 from django.urls import include, path
 
 from gateway.api import nothing_here
+from jobs.views.home import home
 
 urlpatterns = [
+    path("", home, name="home"),
     path("", include("jobs.urls")),
     path("", include("storage.urls")),
     path("", include("projects.urls")),

@@ -1,6 +1,21 @@
-"""Pages of ``jobs``."""
+"""Pages of ``jobs``; the start page has its name in ``gateway.urls``."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from jobs.views import home, job, operator, run
 
 app_name = "jobs"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("tools/", home.tools, name="tools"),
+    path("tools/<slug:tool>/", home.tool, name="tool"),
+    path("projects/<uuid:project_id>/jobs/", job.job_list, name="list"),
+    path("projects/<uuid:project_id>/run/<slug:tool>/", run.run, name="run"),
+    path("projects/<uuid:project_id>/matches/", run.matches, name="matches"),
+    path("jobs/<uuid:job_id>/", job.job, name="job"),
+    path("jobs/<uuid:job_id>/live/", job.live, name="live"),
+    path("jobs/<uuid:job_id>/results/", job.results, name="results"),
+    path("jobs/<uuid:job_id>/log/", job.log, name="log"),
+    path("jobs/<uuid:job_id>/cancel/", job.cancel, name="cancel"),
+    path("operator/", operator.operator, name="operator"),
+    path("operator/workers/", operator.workers, name="workers"),
+]

@@ -84,6 +84,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def _live(found: Job) -> dict[str, Any]:
     attempts = list(found.attempts.select_related("site"))
     events = list(found.events.select_related("actor"))
+    tool = _tool(found.tool)
     return {
         "job": found,
         "state": found.job_state,
@@ -91,14 +92,20 @@ def _live(found: Job) -> dict[str, Any]:
         "evidence": evidence(attempts[-1] if attempts else None),
         "attempts": attempts,
         "events": events,
-        "expected": services.expected_seconds(found.tool) if not found.job_state.final else None,
-        "tool": _tool(found.tool),
+        "expected": expected(found.tool, tool) if not found.job_state.final else None,
+        "tool": tool,
     }
 
 
+def expected(name: str, tool: registry.ToolInfo | None) -> float | None:
+    """How long a job of the tool takes: as earlier ones did, or as the tool says; None when neither is known."""
+    return services.expected_seconds(name) or (tool.form.expected_seconds if tool else None)
+
+
 def _results(found: Job) -> dict[str, Any]:
-    made = list(found.results.all())
-    return {"cards": cards(made), "count": len(made), "waiting": not found.job_state.final}
+    made, tool = list(found.results.all()), _tool(found.tool)
+    colour_by = {one.output: one.colour_by for one in tool.results} if tool else {}
+    return {"cards": cards(made, colour_by), "count": len(made), "waiting": not found.job_state.final}
 
 
 def _making(request: HttpRequest, found: Job) -> dict[str, Any]:

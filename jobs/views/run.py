@@ -9,14 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
-from accounts.models import User
 from common.errors import PortolanError
 from jobs import registry, services
 from jobs.forms import files_value, form_groups, texts_of, typed_inputs
 from jobs.models import ComputeSite, Job
+from jobs.views.job import expected
 from projects.permissions import get_project
 from projects.roles import Action
-from storage.services import files
 from storage.services.folders import folder_of
 
 
@@ -43,11 +42,12 @@ def run(request: HttpRequest, project_id: UUID, tool: str) -> HttpResponse:
 @require_GET
 def matches(request: HttpRequest, project_id: UUID) -> HttpResponse:
     """How many files a typed pattern, folder or list names now."""
+    project = get_project(request.user, Action.VIEW, project_id)
     text = next((typed for name, typed in request.GET.items() if name.startswith("inputs.")), "").strip()
     context: dict[str, Any] = {"text": text}
     if text:
         try:
-            context["found"] = _count_files(request.user, project_id, text)
+            context["found"] = services.count_matches(folder_of(project), files_value(text))
         except PortolanError as error:
             context["error"] = error
     return render(request, "jobs/matches.html", context)
@@ -93,22 +93,13 @@ def _frame(request: HttpRequest, info: registry.ToolInfo) -> dict[str, Any]:
     given = request.POST if request.method == "POST" else request.GET
     return {
         "sites": sites,
-        "expected": services.expected_seconds(info.name),
+        "expected": expected(info.name, info),
         "cores": given.get("cores") or (info.form.queue.cores or 1),
         "most_cores": max((site.cores for site in sites), default=1),
         "title": given.get("title", ""),
         "site": given.get("site", ""),
         "key": uuid.uuid4(),
     }
-
-
-def _count_files(user: User, project_id: UUID, text: str) -> int:
-    wanted = files_value(text)
-    if isinstance(wanted, list):
-        folder = folder_of(get_project(user, Action.VIEW, project_id))
-        return len([files.stat_file(folder, one["path"]) for one in wanted])
-    pattern = wanted["pattern"] if "pattern" in wanted else f"{wanted['folder']}/*"
-    return len(files.matching_files(user, project_id, pattern))
 
 
 def _count(text: str) -> int | None:

@@ -1,6 +1,6 @@
 """A job's story in plain words: its phases, the evidence behind its state, and its results in the order of the tool."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,11 +33,12 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """The results of one output that are shown together."""
+    """The results of one output that are shown together; ``colour`` holds the values that colour a surface."""
 
     title: str
     viewer: str
     results: list[Result]
+    colour: Result | None = None
 
     @property
     def wide(self) -> bool:
@@ -79,10 +80,13 @@ def evidence(attempt: Attempt | None) -> Evidence | None:
     return Evidence(word=word, at=attempt.last_seen_at, site=attempt.site.name, stale=stale)
 
 
-def cards(results: Iterable[Result]) -> list[Card]:
+def cards(results: Sequence[Result], colour_by: Mapping[str, str]) -> list[Card]:
     """Results with the same output, title and viewer side by side, in the order of the tool."""
+    first = {result.output: result for result in reversed(results)}
     found: dict[tuple[str, str, str], Card] = {}
     for result in results:
         where = (result.output, result.title, result.viewer)
-        found.setdefault(where, Card(title=result.title, viewer=result.viewer, results=[])).results.append(result)
+        colour = first.get(colour_by.get(result.output, ""))
+        card = Card(title=result.title, viewer=result.viewer, results=[], colour=colour)
+        found.setdefault(where, card).results.append(result)
     return list(found.values())

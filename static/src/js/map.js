@@ -59,7 +59,8 @@ function slices(viewer, info) {
     shown.textContent = `${cut} %`;
     draws.forEach((draw) => draw());
   }));
-  return element("div", { class: "stack-s" }, element("h4", {}, "Slices"), pictures, sliders);
+  pictures.append(sliders);
+  return pictures;
 }
 
 function later(act) {

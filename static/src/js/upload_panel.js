@@ -1,15 +1,10 @@
 // The panel of uploads: what is on its way, how fast, how long still; pause, go on, cancel; what failed and why.
+import { UploadManager } from "../uploads.js";
 import { element } from "./viewers.js";
 
 const SHOWN = 200;
 
-export async function start(area) {
-  let UploadManager;
-  try {
-    ({ UploadManager } = await import("../uploads.js"));
-  } catch {
-    return;
-  }
+export function start(area) {
   const panel = document.querySelector("[data-uploads]");
   const manager = new UploadManager({ projectId: area.dataset.project });
   const send = (files) => {

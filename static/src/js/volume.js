@@ -9,6 +9,8 @@ import { Color } from "molstar/lib/mol-util/color/index.js";
 import { Mat4, Vec3 } from "molstar/lib/mol-math/linear-algebra.js";
 
 const STEP = Math.PI / 12;
+// The camera is set for the whole box; what is seen in it is smaller.
+const CLOSER = 0.62;
 
 export async function drawSurface(stage, map, colours, { ramp, dark }) {
   const plugin = new PluginContext({
@@ -22,8 +24,8 @@ export async function drawSurface(stage, map, colours, { ramp, dark }) {
   if (!(await plugin.initViewerAsync(canvas, stage))) throw new Error("The surface can't be drawn by this browser.");
   const volume = await read(plugin, map);
   const colour = colours ? await read(plugin, colours) : null;
-  const domain = colour ? range(colour.data.grid) : null;
   let threshold = startingThreshold(volume.data.grid);
+  const domain = colour ? range(colour.data.grid, volume.data.grid, threshold) : null;
   const parameters = () =>
     createVolumeRepresentationParams(plugin, volume.data, {
       type: "isosurface",
@@ -43,13 +45,16 @@ export async function drawSurface(stage, map, colours, { ramp, dark }) {
     },
     turn: (x, y) => turn(plugin, x * STEP, y * STEP),
     zoom: (factor) => zoom(plugin, factor),
-    reset: () => plugin.managers.camera.reset(),
+    reset: () => {
+      plugin.managers.camera.reset();
+      setTimeout(() => zoom(plugin, CLOSER), 300);
+    },
     dark: (now) => plugin.canvas3d?.setProps({ renderer: { backgroundColor: Color(now ? 0x1b2934 : 0xf1eee6) } }),
     dispose: () => plugin.dispose(),
   };
   plugin.canvas3d?.setProps({ camera: { helper: { axes: { name: "off", params: {} } } }, transparentBackground: false });
   drawing.dark(dark);
-  plugin.managers.camera.reset();
+  drawing.reset();
   new ResizeObserver(() => plugin.handleResize()).observe(stage);
   stage.dataset.drawn = "yes";
   return drawing;
@@ -72,8 +77,12 @@ function startingThreshold(grid) {
   return Math.round(Math.min(Math.max(relative, 1), highest(grid) * 0.7) * 10) / 10;
 }
 
-function range(grid) {
-  const values = Float32Array.from(grid.cells.data).filter((value) => value > 0).sort();
+// The colours span what is seen: values of the second map inside the surface, where both have the same grid.
+function range(grid, map, threshold) {
+  const level = map.stats.mean + threshold * map.stats.sigma;
+  const shape = map.cells.data;
+  const same = shape.length === grid.cells.data.length;
+  const values = Float32Array.from(grid.cells.data).filter((value, at) => value > 0 && (!same || shape[at] > level)).sort();
   const at = (share) => values[Math.floor((values.length - 1) * share)] ?? 0;
   return at(0.95) > at(0.02) ? [at(0.02), at(0.95)] : [grid.stats.min, grid.stats.max];
 }
