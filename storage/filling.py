@@ -157,7 +157,10 @@ def _copy_file(source: Path, target: Path, path: str, deadline: float) -> bool:
         os.close(source_fd)
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise StateConflict(f"“{path}” was changed while it was copied.", code="source_changed", hint="Try again.")
-    rename_beneath(target, part, as_found(path))
+    try:
+        rename_beneath(target, part, as_found(path))
+    except StateConflict:  # a file of this name was uploaded meanwhile: it stays
+        remove_beneath(target, part)
     return True
 
 

@@ -1,7 +1,8 @@
 """Looks at files that a browser can't show: a picture, a table, a small volume, the beginning of a text.
 
 ``render`` reads from an open handle with ``pread`` (never by a memory map: a file that shrinks under a map kills the
-process), keeps less than about 100 MB in memory whatever the file's size, and gives up after ``SECONDS``.
+process), holds strips and pages, never the whole file (a TIFF frame or a picture is decoded whole: at most 256 MB),
+and gives up after ``SECONDS``.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from io import FileIO
 from PIL import Image, UnidentifiedImageError
 
 from storage.previews.options import Preview, PreviewOptions, as_json
-from storage.previews.reading import MAX_PIXELS, Source
+from storage.previews.reading import MAX_DECODED_BYTES, Source
 from storage.previews.shading import encoded
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
@@ -22,7 +22,7 @@ def _opened(source: Source) -> Iterator[Image.Image]:
     os.lseek(source.fd, 0, os.SEEK_SET)
     try:
         with FileIO(source.fd, closefd=False) as handle, Image.open(handle, formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
+            if picture.width * picture.height * 4 > MAX_DECODED_BYTES:
                 raise source.too_large()
             yield picture
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:

@@ -8,7 +8,7 @@ import time
 from common.errors import UserError
 
 SECONDS = 15.0
-MAX_PIXELS = 128 * 1024**2
+MAX_DECODED_BYTES = 256 * 1024**2  # what a library may unpack at once
 
 
 class Source:

@@ -1,4 +1,4 @@
-"""STAR and CSV files as pages of a table. At most ``MAX_BYTES`` of a file are looked at; the answer says so."""
+"""STAR and CSV files as pages of a table. Only the first megabytes of a file are looked at; the answer says so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.errors import UserError
 from storage.previews.options import Preview, PreviewOptions, as_json
 from storage.previews.reading import Source
 
-MAX_BYTES = 32 * 1024**2
+MAX_STAR_BYTES, MAX_CSV_BYTES = 32 * 1024**2, 8 * 1024**2  # a CSV is kept as cells, which takes ten times its size
 MAX_ROWS = 200_000
 MAX_COLUMNS = 1000
 PAGE, MAX_PAGE = 100, 1000
@@ -23,16 +23,16 @@ Cell = str | int | float | None
 
 @dataclass(kw_only=True)
 class Table:
-    """A named table; every row has as many cells as there are columns."""
+    """A named table; every row has as many cells as there are columns, or is a line that splits into as many."""
 
     name: str
     columns: list[str] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)
+    rows: list[list[str] | str] = field(default_factory=list)
 
 
 def star(source: Source, options: PreviewOptions) -> Preview:
     """A page of one table of a STAR file (the largest one when not named)."""
-    text, complete = _text(source)
+    text, complete = _text(source, MAX_STAR_BYTES)
     tables = [table for table in _star_tables(source, text) if table.columns]
     if not tables:
         raise source.unreadable("there is no table in it")
@@ -41,7 +41,7 @@ def star(source: Source, options: PreviewOptions) -> Preview:
 
 def csv_table(source: Source, options: PreviewOptions) -> Preview:
     """A page of a CSV file (comma, semicolon or tab; the first line names the columns)."""
-    text, complete = _text(source)
+    text, complete = _text(source, MAX_CSV_BYTES)
     lines = text.splitlines()
     first = lines[0] if lines else ""
     delimiter = max(",;\t", key=first.count)
@@ -52,13 +52,13 @@ def csv_table(source: Source, options: PreviewOptions) -> Preview:
     if not read:
         raise source.unreadable("it is empty")
     columns = read[0][:MAX_COLUMNS]
-    rows = [(row + [""] * len(columns))[: len(columns)] for row in read[1:]]
+    rows: list[list[str] | str] = [(row + [""] * len(columns))[: len(columns)] for row in read[1:]]
     return _page([Table(name="", columns=columns, rows=rows)], options, complete and len(lines) <= MAX_ROWS + 1)
 
 
-def _text(source: Source) -> tuple[str, bool]:
+def _text(source: Source, most: int) -> tuple[str, bool]:
     """(text of whole lines, whether that is the whole file)."""
-    raw = source.read(0, min(source.size, MAX_BYTES))
+    raw = source.read(0, min(source.size, most))
     if b"\0" in raw[:8192]:
         raise source.unreadable("it is not text")
     complete = len(raw) == source.size
@@ -84,12 +84,11 @@ def _star_tables(source: Source, text: str) -> list[Table]:
             loop.columns.append(line.split()[0][1:])
         elif loop is not None:
             in_header = False
-            cells = _cells(line)
-            if len(cells) != len(loop.columns):
-                why = f"line {number} has {len(cells)} values for {len(loop.columns)} columns"
-                raise source.unreadable(why)
+            count = len(_cells(line))
+            if count != len(loop.columns):
+                raise source.unreadable(f"line {number} has {count} values for {len(loop.columns)} columns")
             if len(loop.rows) < MAX_ROWS:
-                loop.rows.append(cells)
+                loop.rows.append(line)
         else:
             raise source.unreadable(f"line {number} belongs to no table")
     return tables
@@ -110,7 +109,9 @@ def _add_single(tables: list[Table], block: str, line: str) -> None:
     tables[-1].rows.append([name[1:], " ".join(values)])
 
 
-def _cells(line: str) -> list[str]:
+def _cells(line: str | list[str]) -> list[str]:
+    if isinstance(line, list):
+        return line
     if "'" not in line and '"' not in line:
         return line.split()
     return [next(group for group in match.groups() if group is not None) for match in _TOKEN.finditer(line)]
@@ -129,7 +130,7 @@ def _page(tables: list[Table], options: PreviewOptions, complete: bool) -> Previ
         if options.sort not in table.columns:
             raise UserError(f"There is no column “{options.sort}”.", code="bad_option", field="sort")
         column = table.columns.index(options.sort)
-        rows = sorted(rows, key=lambda row: _order(row[column]), reverse=options.descending)
+        rows = sorted(rows, key=lambda row: _order(_cells(row)[column]), reverse=options.descending)
     limit = min(options.limit or PAGE, MAX_PAGE)
     shown = rows[options.offset : options.offset + limit]
     return as_json(
@@ -137,7 +138,7 @@ def _page(tables: list[Table], options: PreviewOptions, complete: bool) -> Previ
             "tables": [one.name for one in tables],
             "table": table.name,
             "columns": table.columns,
-            "rows": [[_value(cell) for cell in row] for row in shown],
+            "rows": [[_value(cell) for cell in _cells(row)] for row in shown],
             "total": len(rows),
             "offset": options.offset,
             "limit": limit,

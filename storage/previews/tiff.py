@@ -13,7 +13,7 @@ from tifffile import TiffFile, TiffFrame, TiffPage
 
 from common.errors import UserError
 from storage.previews.options import Preview, PreviewOptions, as_json
-from storage.previews.reading import MAX_PIXELS, Source
+from storage.previews.reading import MAX_DECODED_BYTES, Source
 from storage.previews.shading import SIZE, png, reduced
 
 
@@ -78,7 +78,8 @@ def _frame(source: Source, page: TiffPage | TiffFrame) -> np.ndarray:
     first = page if isinstance(page, TiffPage) else page.keyframe
     if first is None:
         raise source.unreadable("a frame has no size")
-    if first.imagewidth * first.imagelength * max(1, first.samplesperpixel) > MAX_PIXELS:
+    size = first.dtype.itemsize if first.dtype is not None else 8
+    if first.imagewidth * first.imagelength * max(1, first.samplesperpixel) * size > MAX_DECODED_BYTES:
         raise source.too_large()
     needed = max((at + size for at, size in zip(page.dataoffsets, page.databytecounts, strict=False)), default=0)
     if needed > source.size:

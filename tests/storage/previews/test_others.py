@@ -163,7 +163,7 @@ def test_csv_page(delimiter, root, look):
 
 
 def test_long_table_says_that_it_is_cut(root, look, monkeypatch):
-    monkeypatch.setattr("storage.previews.tables.MAX_BYTES", 1000)
+    monkeypatch.setattr("storage.previews.tables.MAX_CSV_BYTES", 1000)
     (root / "a.csv").write_text("n\n" + "\n".join(str(n) for n in range(1000)))
     page = look("a.csv", limit=5, offset=10)
     assert page["rows"] == [[10], [11], [12], [13], [14]]
