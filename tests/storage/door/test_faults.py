@@ -285,8 +285,17 @@ def test_cancel_in_the_middle_of_a_part_leaves_nothing(place):
     assert list((place.root / ".portolan/uploads").iterdir()) == []
 
 
-@pytest.mark.parametrize("change", [lambda s: s[:-1] + ("A" if s[-1] != "A" else "B"), lambda s: s[:-1], lambda s: s + "A",
-                                    lambda s: s.swapcase(), lambda s: s + "/x", lambda s: s + "%00"])  # fmt: skip
+CHANGES = {
+    "last": lambda s: s[:-1] + ("A" if s[-1] != "A" else "B"),
+    "short": lambda s: s[:-1],
+    "long": lambda s: s + "A",
+    "case": lambda s: s.swapcase(),
+    "below": lambda s: s + "/x",
+    "nul": lambda s: s + "%00",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_changed_secret_is_404(place, change):
     url = place.begin()
     above, _, secret = url.rpartition("/")
