@@ -4,6 +4,7 @@ from celery import shared_task
 
 from storage import filling, quota, trash
 from storage.models import Folder, FolderState
+from storage.uploads import lifecycle as uploads
 
 
 @shared_task
@@ -41,3 +42,9 @@ def measure_folder(folder_id: str) -> None:
     folder = Folder.objects.select_related("site").filter(pk=folder_id).first()
     if folder is not None:
         quota.measure(folder)
+
+
+@shared_task
+def end_idle_uploads() -> None:
+    """Uploads that were idle for their days have ended, and their room is free again."""
+    uploads.end_idle()
