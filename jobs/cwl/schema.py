@@ -55,8 +55,8 @@ def input_schema(tool: Tool) -> CwlObject:
 
 
 def is_own_file(parameter: Parameter, tool: Tool) -> bool:
-    """True for an input whose default is a file in the tool folder: a script that travels with it, never shown."""
-    folder = str(tool.folder)
+    """True for an input whose default is a file in the folder of tools: a script that travels with it, never shown."""
+    folder = str(tool.folder.parent)
     return any(str(item.get("path", "")).startswith(f"{folder}/") for item in files_in(parameter.default))
 
 
