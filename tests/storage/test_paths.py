@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 
 from common.errors import NotFound, PortolanError, QuotaExceeded, StateConflict, Unavailable, UserError
 from storage import paths
@@ -295,3 +297,25 @@ def test_full_disk_is_told_as_such(root):
         os.write(fd, b"x")
     os.close(fd)
     assert error.value.code == "disk_full"
+
+
+@given(text())
+def test_whatever_is_taken_stays_inside(given_text):
+    try:
+        path = clean(given_text)
+    except UserError as error:
+        assert error.code == "bad_path"  # noqa: PT017
+        return
+    assert os.path.normpath(os.path.join("/root", path)) == os.path.join("/root", path).rstrip("/")
+    assert clean(path) == path
+    path.encode()
+
+
+@given(text(alphabet="./\\%2eEfF\u202e\0 a:C~\u0301\u200b", max_size=30))
+def test_whatever_is_made_keeps_its_name(given_text):
+    try:
+        path = clean_new(given_text)
+    except UserError:
+        return
+    assert clean_new(path) == path
+    assert not {".", "..", ""} & set(path.split("/"))
