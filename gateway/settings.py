@@ -190,6 +190,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # What a new instance offers; rows in the database take over once they exist.
 STORAGE_ROOT = Path(env.str("STORAGE_ROOT", default=str(PORTOLAN_HOME / "projects")))
+# What a project "from the sample" starts with.
 SAMPLE_DIR = Path(env.str("SAMPLE_DIR", default=str(PORTOLAN_HOME / "samples")))
 DEFAULT_QUOTA_BYTES = env.int("DEFAULT_QUOTA_BYTES", default=0) or None
 TRASH_DAYS = env.int("TRASH_DAYS", default=14)

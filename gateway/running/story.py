@@ -71,16 +71,18 @@ class Story:
 
 
 def ensure_samples(say: Callable[[str], None]) -> None:
-    """The sample data are in SAMPLE_DIR, whole."""
+    """SAMPLE_DIR holds what a project made from the sample starts with: the folder ``samples``, whole."""
     target: Path = settings.SAMPLE_DIR
-    if (target / "samples.json").exists():
+    if (target / "samples" / "samples.json").exists():
         return
     say("Simulating the sample data (once)")
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    argv = [sys.executable, "-m", "samples", str(part)]
+    argv = [sys.executable, "-m", "samples", str(part / "samples")]
     try:
         subprocess.run(argv, cwd=settings.BASE_DIR, check=True, stdout=subprocess.DEVNULL, timeout=SAMPLE_SECONDS)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"The sample data could not be made: {error}", code="no_samples") from None
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
