@@ -84,5 +84,4 @@ def ensure_samples(say: Callable[[str], None]) -> None:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"The sample data could not be made: {error}", code="no_samples") from None
     shutil.rmtree(target, ignore_errors=True)
-    shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
