@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 from rocrate.model.contextentity import ContextEntity
@@ -23,7 +23,6 @@ from rocrate.rocrate import ROCrate
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 CONTEXTS = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
 LICENSE = "https://creativecommons.org/licenses/by/4.0/"
-BLOCK = 2**20
 Json = dict[str, Any]
 
 
@@ -145,15 +144,12 @@ def _entity(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> Co
     return ContextEntity(crate, identifier, properties={"@type": kind, **properties})
 
 
-def sha256_of(stream: BinaryIO) -> str:
-    """The SHA-256 of what is left in the stream, in hex; read block by block."""
-    return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def summed(path: Path, budget: int) -> str:
     """The SHA-256 of the file; empty when it is larger than ``budget`` bytes, or gone."""
     try:
         with open(path, "rb") as stream:
-            return sha256_of(stream) if os.fstat(stream.fileno()).st_size <= budget else ""
+            if os.fstat(stream.fileno()).st_size > budget:
+                return ""
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return ""

@@ -31,7 +31,7 @@ def advance(job_id: str) -> None:
     """The job has gone as far as it can now; its site is asked soon after."""
     job = lifecycle.advance(job_id)
     if job is not None and JobState(job.state) in (JobState.QUEUED, JobState.CANCELLING):
-        poll_site.apply_async([str(job.site_id)], countdown=SOON_SECONDS)
+        poll_site.apply_async((str(job.site_id),), countdown=SOON_SECONDS)
 
 
 @shared_task
@@ -50,7 +50,7 @@ def poll_site(site_id: str, least_seconds: float = SOON_SECONDS / 2) -> None:
     for job_id in lifecycle.observe(site):
         advance.delay(str(job_id))
     if lifecycle.young(site, within=YOUNG):
-        poll_site.apply_async([site_id], countdown=SOON_SECONDS)
+        poll_site.apply_async((site_id,), countdown=SOON_SECONDS)
 
 
 @shared_task

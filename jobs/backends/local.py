@@ -163,6 +163,7 @@ class LocalBackend(Backend):
         ended = {"exit_code": None, "signal": None, "cause": "cancelled", "message": "", "started_at": now}
         ended |= {"ended_at": now, "peak_memory_mb": 0}
         with suppress(OSError):
+            Path(spec["control"]).mkdir(parents=True, exist_ok=True)
             supervisor.write_whole(Path(spec["control"]) / supervisor.EXIT_FILE, ended)
         supervisor.write_whole(self._folder(name) / supervisor.EXIT_FILE, ended)
         for waiting, other in self._queue():

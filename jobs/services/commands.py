@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -68,10 +68,26 @@ class _Request:
     @property
     def digest(self) -> str:
         """The same for the same request."""
-        body = {"tool": self.tool, "inputs": self.inputs, "title": self.title, "site": self.site}
+        body: dict[str, Any] = {"tool": self.tool, "inputs": self.inputs, "title": self.title, "site": self.site}
         body |= {"cores": self.cores, "memory_mb": self.memory_mb}
         body |= {"rerun_of": str(self.rerun_of.pk)} if self.rerun_of else {}
         return hashlib.sha256(digest_text(body).encode()).hexdigest()
+
+
+@overload
+def submit_job(
+    user: User, project_id: UUID | str, *, tool: str, inputs: dict[str, Any], title: str = "", site: str | None = None,
+    cores: int | None = None, memory_mb: int | None = None, idempotency_key: str | None = None,
+    dry_run: Literal[False] = False,
+) -> Job: ...  # fmt: skip
+
+
+@overload
+def submit_job(
+    user: User, project_id: UUID | str, *, tool: str, inputs: dict[str, Any], title: str = "", site: str | None = None,
+    cores: int | None = None, memory_mb: int | None = None, idempotency_key: str | None = None,
+    dry_run: Literal[True],
+) -> Plan: ...  # fmt: skip
 
 
 def submit_job(

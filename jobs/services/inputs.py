@@ -185,7 +185,8 @@ def _defaults(info: ToolInfo) -> dict[str, Any]:
 def _where(error: ValidationError) -> list[str]:
     at = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "required" and isinstance(error.validator_value, list):
-        missing = [name for name in error.validator_value if name not in error.instance]
+        instance: Any = error.instance
+        missing = [name for name in error.validator_value if name not in instance]
         names = [name for name in missing if error.message.startswith(repr(name))] or missing
         return [f"{at}.{name}" if at else name for name in names]
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
@@ -195,7 +196,8 @@ def _where(error: ValidationError) -> list[str]:
 
 
 def _words(error: ValidationError) -> str:
-    limit, unit = error.validator_value, ""
+    limit: Any = error.validator_value
+    unit = ""
     if isinstance(error.schema, dict) and error.schema.get("x-unit"):
         unit = f" {error.schema['x-unit']}"
     template = PHRASES.get(str(error.validator))

@@ -113,7 +113,7 @@ def expected_seconds(tool: str) -> float | None:
     times = [
         (finished - started).total_seconds()
         for started, finished in past.values_list("started_at", "finished_at")[:PAST_JOBS]
-        if finished is not None
+        if started is not None and finished is not None
     ]
     return float(median(times)) if times else None
 

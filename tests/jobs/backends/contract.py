@@ -1,0 +1,128 @@
+"""What every scheduler must do. A scheduler's test module inherits ``SchedulerContract`` and gives ``backend``."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs.backends.base import Backend, JobRejected, JobSpec, Phase
+from jobs.backends.supervisor import EXIT_FILE, FENCE, start_ticks
+
+SECONDS = 60
+
+
+class SchedulerContract:
+    """The behaviour behind ``Backend``; ``make_spec`` may be overridden for sites with other directories."""
+
+    @pytest.fixture
+    def make_spec(self, tmp_path):
+        def make(*argv: str, name: str = "portolan-a", **more: object) -> JobSpec:
+            place = tmp_path / name
+            (place / "work").mkdir(parents=True, exist_ok=True)
+            found = {"environment": {"PATH": os.environ["PATH"]}, "memory_mb": 200, **more}
+            return JobSpec(
+                name=name, argv=list(argv), cwd=place / "work", control=place / "control",
+                stdout=place / "out.log", stderr=place / "err.log", **found,
+            )  # fmt: skip
+
+        return make
+
+    def ended(self, backend: Backend, native_id: str) -> Phase:
+        """The phase in which the job ended, waited for."""
+        return self.reached(backend, native_id, Phase.ENDED, Phase.LOST)
+
+    def reached(self, backend: Backend, native_id: str, *phases: Phase) -> Phase:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            seen = backend.poll([native_id]).get(native_id)
+            if seen is not None and seen.phase in phases:
+                return seen.phase
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.02)
+
+    def exit_of(self, spec: JobSpec) -> dict:
+        return json.loads((spec.control / EXIT_FILE).read_text())
+
+    def test_a_job_runs_where_it_should_and_leaves_its_exit_code(self, backend, make_spec):
+        spec = make_spec("sh", "-c", "pwd; echo oops >&2; exit 3")
+        assert self.ended(backend, backend.submit(spec)) is Phase.ENDED
+        assert spec.stdout.read_text().strip() == str(spec.cwd)
+        assert spec.stderr.read_text() == "oops\n"
+        assert self.exit_of(spec)["exit_code"] == 3
+
+    def test_a_signal_is_told_as_a_signal(self, backend, make_spec):
+        spec = make_spec("sh", "-c", "kill -11 $$")
+        self.ended(backend, backend.submit(spec))
+        assert (self.exit_of(spec)["exit_code"], self.exit_of(spec)["signal"]) == (None, 11)
+
+    def test_arguments_arrive_as_they_are(self, backend, make_spec):
+        words = ["$(touch x)", "a 'b' \"c\"", "--", "new\nline", "ü", "*", "x" * 100_000]
+        spec = make_spec("printf", "%s\\0", *words)
+        self.ended(backend, backend.submit(spec))
+        assert spec.stdout.read_text().split("\0")[:-1] == words
+
+    def test_a_job_is_found_by_its_name_whatever_became_of_it(self, backend, make_spec):
+        spec = make_spec("true")
+        assert backend.find(spec.name) is None
+        native_id = backend.submit(spec)
+        assert backend.find(spec.name) == native_id
+        self.ended(backend, native_id)
+        assert backend.find(spec.name) == native_id
+
+    def test_unknown_jobs_are_absent_from_the_answer(self, backend, make_spec):
+        native_id = backend.submit(make_spec("true"))
+        assert set(backend.poll([native_id, "portolan-none"])) == {native_id}
+
+    def test_a_second_copy_meets_the_fence_and_touches_nothing(self, backend, make_spec):
+        spec = make_spec("sh", "-c", "echo ran")
+        (spec.control / FENCE).mkdir(parents=True)
+        backend.submit(spec)
+        time.sleep(0.5)
+        assert not spec.stdout.exists()
+        assert not (spec.control / EXIT_FILE).exists()
+
+    def test_a_command_that_is_not_there_is_told(self, backend, make_spec):
+        spec = make_spec("/no/such/program")
+        self.ended(backend, backend.submit(spec))
+        assert self.exit_of(spec)["cause"] == "not_started"
+
+    def test_cancel_ends_the_whole_tree_also_what_ignores_it(self, backend, make_spec):
+        script = "setsid sh -c 'trap \"\" TERM; echo $$ > child; while :; do sleep 1; done' & wait"
+        spec = make_spec("sh", "-c", script)
+        native_id = backend.submit(spec)
+        child = spec.cwd / "child"
+        deadline = time.monotonic() + SECONDS
+        while not (child.exists() and child.read_text().strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        backend.cancel(native_id)
+        self.ended(backend, native_id)
+        assert start_ticks(int(child.read_text())) == 0
+        assert self.exit_of(spec)["cause"] == "cancelled"
+
+    def test_cancel_of_what_has_ended_is_fine(self, backend, make_spec):
+        native_id = backend.submit(make_spec("true"))
+        self.ended(backend, native_id)
+        backend.cancel(native_id)
+        backend.cancel("portolan-none")
+
+    def test_wall_time_ends_a_job(self, backend, make_spec):
+        spec = make_spec("sleep", "60", wall_seconds=1)
+        self.ended(backend, backend.submit(spec))
+        assert self.exit_of(spec)["cause"] == "wall_time"
+
+    def test_a_job_too_large_for_the_site_is_rejected_in_words(self, backend, make_spec):
+        with pytest.raises(JobRejected, match="cores"):
+            backend.submit(make_spec("true", cores=10_000))
+
+    def test_much_output_is_all_kept(self, backend, make_spec):
+        spec = make_spec("head", "-c", "20000000", "/dev/zero")
+        self.ended(backend, backend.submit(spec))
+        assert spec.stdout.stat().st_size == 20_000_000
+
+
+def read(path: Path) -> str:
+    """The text of the file, empty while it is not there."""
+    return path.read_text() if path.exists() else ""
