@@ -23,8 +23,8 @@ LOOK_SECONDS = 0.02
 def overhead() -> dict[str, Any]:
     """A job that does nothing, and the resolution map: submit to visible result, against the bare command."""
     with tempfile.TemporaryDirectory() as folder:
-        samples = Path(folder) / "samples"
-        subprocess.run([sys.executable, "-m", "samples", str(samples)], cwd=ROOT, check=True, timeout=600)
+        samples = Path(folder) / "sample-project"
+        subprocess.run([sys.executable, "-m", "samples", str(samples / "samples")], cwd=ROOT, check=True, timeout=600)
         with instance(SAMPLE_DIR=str(samples)) as live:
             gateway = gateway_of(live)
             empty = gateway.project("No-op", "empty")

@@ -21,6 +21,7 @@ class Operation:
     method: str
     path: str
     query: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
     statuses: dict[str, Any] = field(default_factory=dict)
 
@@ -30,7 +31,7 @@ class Operation:
         body = self.body if body is None else body
         address = f"{self.path}?{urlencode(query, doseq=True)}" if query else self.path
         words = {"data": body, "content_type": "application/json"} if body is not None else {}
-        return getattr(client, self.method)(address, headers=headers, **words)
+        return getattr(client, self.method)(address, headers=self.headers | (headers or {}), **words)
 
 
 @cache
@@ -53,10 +54,12 @@ def operations() -> dict[str, Operation]:
 
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> Operation:
-    query = {}
+    query, headers = {}, {}
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path":
             path = path.replace("{" + parameter["name"] + "}", str(parameter.get("example", "")))
+        elif parameter["in"] == "header" and "example" in parameter:
+            headers[parameter["name"]] = parameter["example"]
         elif parameter["in"] == "query" and "example" in parameter:
             query[parameter["name"]] = _plain(parameter["example"])
     content = operation.get("requestBody", {}).get("content", {})
@@ -66,6 +69,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Operation:
         method=method,
         path=path,
         query=query,
+        headers=headers,
         body=body,
         statuses=operation["responses"],
     )

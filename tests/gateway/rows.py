@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.gateway.world import INPUTS
+
 ANYONE = "anyone"
 
 
@@ -87,6 +89,45 @@ ROWS: dict[str, Row] = {
     "files_content": Row(
         role="viewer", scope="read", bad=[({"path": "../x"}, "bad_path"), ({"path": "movies"}, "not_a_file")]
     ),
+    "files_preview": Row(
+        role="viewer",
+        scope="read",
+        bad=[({"path": "../x"}, "bad_path"), ({"form": "smell"}, "invalid"), ({"index": "-1"}, "invalid")],
+    ),
+    "tools_list": Row(role=ANYONE, scope=""),
+    "tools_get": Row(role=ANYONE, scope=""),
+    "sites_list": Row(role=ANYONE, scope=""),
+    "jobs_list": Row(
+        role="viewer", scope="read", bad=[({"state": "tired"}, "invalid"), ({"cursor": "x"}, "bad_cursor")]
+    ),
+    "jobs_submit": Row(
+        role="contributor",
+        scope="jobs",
+        bad=[
+            ({"tool": "magic"}, "unknown_tool"),
+            ({"inputs": {}}, "invalid_inputs"),
+            ({"inputs": []}, "invalid"),
+            ({"inputs": {**INPUTS, "pixel_size": 0}}, "invalid_inputs"),
+            ({"inputs": {**INPUTS, "movies": {"pattern": "nothing/*.tiff"}}}, "invalid_inputs"),
+            ({"inputs": {**INPUTS, "movies": [{"path": "../../etc/passwd"}]}}, "invalid_inputs"),
+            ({"inputs": {**INPUTS, "dose_per_frame": -1}}, "invalid_inputs"),
+            ({"site": "moon"}, "unknown_site"),
+            ({"cores": 0}, "invalid"),
+            ({"tol": "x"}, "invalid"),
+        ],
+    ),
+    "jobs_get": Row(role="viewer", scope="read"),
+    "jobs_cancel": Row(role="contributor", scope="jobs"),
+    "jobs_rerun": Row(
+        role="contributor",
+        scope="jobs",
+        bad=[({"changes": {"pixel_size": "wide"}}, "invalid_inputs"), ({"changes": 3}, "invalid")],
+    ),
+    "jobs_events": Row(role="viewer", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "jobs_outputs": Row(role="viewer", scope="read"),
+    "jobs_log": Row(role="viewer", scope="read", bad=[({"stream": "stdin"}, "invalid"), ({"offset": "-1"}, "invalid")]),
+    "jobs_how": Row(role="viewer", scope="read"),
+    "jobs_stream": Row(role="viewer", scope="read"),
     "files_zip": Row(role="viewer", scope="read", bad=[({"path": ["../x"]}, "bad_path")]),
     "uploads_list": Row(role="viewer", scope="read"),
     "uploads_create": Row(

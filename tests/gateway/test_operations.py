@@ -17,6 +17,7 @@ from tests.gateway.operations import ABOUT, document, operations
 from tests.gateway.rows import ANYONE, ROWS
 
 BAD = [(name, change, code) for name, row in ROWS.items() for change, code in row.bad]
+OPEN = {"schema", "sample", "inputs", "failure", "progress", "details", "expected_seconds"}
 IN_A_PROJECT = [name for name, row in ROWS.items() if row.role != ANYONE]
 
 
@@ -140,7 +141,7 @@ def _compare(name, answer):
 
 def _shape(value):
     if isinstance(value, dict):
-        return {key: _shape(inner) for key, inner in value.items()}
+        return {key: _shape(inner) for key, inner in value.items() if key not in OPEN}
     if isinstance(value, list):
         return [_shape(inner) for inner in value[:1]]
     return type(value).__name__

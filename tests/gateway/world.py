@@ -11,6 +11,8 @@ from accounts.authentication import digest
 from accounts.models import ApiToken, User
 from accounts.scopes import Scope
 from gateway.schema import EXAMPLE_IDS
+from jobs.models import ComputeSite, Job, JobEvent, Result
+from jobs.states import JobState
 from projects.audit import record
 from projects.models import Membership, Project
 from projects.roles import Role
@@ -20,6 +22,7 @@ from storage.services.files import delete
 from storage.services.folders import ensure_default_site
 from storage.uploads import parts
 
+INPUTS = {"movies": {"pattern": "movies/*.tiff"}, "pixel_size": 0.885, "voltage": 300, "dose_per_frame": 1.2}
 IDS = {name: UUID(value) for name, value in EXAMPLE_IDS.items()}
 
 
@@ -32,6 +35,7 @@ class World:
         self.project = self._project()
         self.root = self._files()
         self._ada()
+        self._job()
         sample_dir.mkdir(parents=True)
         (sample_dir / "movie.mrcs").write_bytes(b"x" * 100)
 
@@ -47,6 +51,33 @@ class World:
         ada = User.objects.create_user(pk=IDS["user_id"], username="ada", first_name="Ada", last_name="Lovelace")
         Membership.objects.create(project=self.project, user=ada, role="viewer", granted_by=self.people["owner"])
         User.objects.create_user(username="grace", first_name="Grace", last_name="Hopper")
+
+    def _job(self) -> None:
+        """A job that runs, whose first result is there already."""
+        site = ComputeSite.objects.create(name="here", cores=8, memory_mb=16000, last_answer_at=timezone.now())
+        job = Job.objects.create(
+            pk=IDS["job_id"],
+            project=self.project,
+            number=1,
+            tool="movie_alignment",
+            tool_digest="0" * 64,
+            title="First look",
+            inputs=INPUTS,
+            job_order=INPUTS,
+            site=site,
+            state=JobState.RUNNING,
+            progress={"done": 1, "total": 2, "text": "aligned mic_001"},
+            submitted_by=self.people["contributor"],
+            started_at=timezone.now(),
+        )
+        JobEvent.objects.create(job=job, from_state="created", to_state="staging_in", actor=None)
+        folder = self.root / job.folder_path
+        folder.mkdir(parents=True)
+        (folder / "stdout.log").write_text("portolan-progress: 1/2 aligned mic_001\n")
+        (folder / "command.txt").write_text("python3 movie_alignment.py --pixel_size 0.885\n")
+        Result.objects.create(
+            job=job, output="table", title="Motion", path=f"{job.folder_path}/motion.csv", viewer="table", size=420
+        )
 
     def _files(self) -> Path:
         folder = Folder.objects.create(project=self.project, site=ensure_default_site(), state=FolderState.READY)

@@ -6,6 +6,7 @@ import struct
 import httpx
 import pytest
 
+from gateway.running import walk
 from gateway.running.client import Gateway, Output, WalkFailed
 from gateway.running.walk import check
 
@@ -23,8 +24,15 @@ def output(name: str, path: str, content: bytes) -> Output:
     return Output(name=name, path=path, viewer="text", content=content)
 
 
-def about(*names: str) -> dict:
-    return {"results": [{"output": name} for name in names]}
+@pytest.fixture
+def promise(monkeypatch):
+    """``promise(name…)`` makes the tool ``any`` promise these outputs."""
+
+    def make(*names: str) -> None:
+        monkeypatch.setitem(walk.OUTPUTS, "any", frozenset(names))
+        monkeypatch.setitem(walk.SANE, "any", lambda outputs: "fine")
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -37,8 +45,9 @@ def about(*names: str) -> dict:
         ("a.log", b"x"),
     ],
 )
-def test_outputs_of_their_type_are_accepted(path, content):
-    assert check("any", about("map"), [output("map", path, content)])
+def test_outputs_of_their_type_are_accepted(promise, path, content):
+    promise("map")
+    assert check("any", [output("map", path, content)])
 
 
 @pytest.mark.parametrize(
@@ -53,14 +62,16 @@ def test_outputs_of_their_type_are_accepted(path, content):
         ("a.star", b"no table here"),
     ],
 )
-def test_outputs_of_another_type_or_cut_short_are_not(path, content):
+def test_outputs_of_another_type_or_cut_short_are_not(promise, path, content):
+    promise("map")
     with pytest.raises(WalkFailed, match=r"a\."):
-        check("any", about("map"), [output("map", path, content)])
+        check("any", [output("map", path, content)])
 
 
-def test_a_declared_output_that_is_missing_is_named():
+def test_a_declared_output_that_is_missing_is_named(promise):
+    promise("map", "histogram")
     with pytest.raises(WalkFailed, match="histogram"):
-        check("any", about("map", "histogram"), [output("map", "a.mrc", mrc())])
+        check("any", [output("map", "a.mrc", mrc())])
 
 
 def gateway_that_answers(handler) -> Gateway:
@@ -94,3 +105,11 @@ def test_paged_lists_are_read_to_their_end():
         lambda request: httpx.Response(200, json=pages[request.url.params.get("cursor", "")])
     )
     assert [item["n"] for item in gateway.every("/things/")] == [1, 2]
+
+
+def test_a_resolution_that_the_sample_can_not_have_is_not_accepted(monkeypatch):
+    monkeypatch.setitem(walk.OUTPUTS, "resolution_map", frozenset({"summary"}))
+    good = output("summary", "summary.json", b'{"resolution_A": 9.1}')
+    assert "9.1" in check("resolution_map", [good])
+    with pytest.raises(WalkFailed, match="99"):
+        check("resolution_map", [output("summary", "summary.json", b'{"resolution_A": 99}')])
