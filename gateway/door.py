@@ -3,11 +3,18 @@
 import os
 
 import django
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
+# The door needs people, projects and folders; tools, tasks and pages would double its memory.
+settings.INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "accounts",
+    "projects",
+    "storage",
+]
 django.setup()
-
-from django.conf import settings  # noqa: E402
 
 from gateway.errors import problem_document, status_of  # noqa: E402
 from storage.door.app import Door  # noqa: E402
