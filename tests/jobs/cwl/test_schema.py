@@ -7,6 +7,22 @@ from jobs.cwl import FormHint, ToolError, form_hint, input_schema, load_tool
 
 NAMESPACES = {"portolan": "https://portolan.science/cwl#"}
 
+HINTS = [
+    {
+        "class": "portolan:Form",
+        "schema": {
+            "pixel_size": {"title": "Pixel", "exclusiveMinimum": 0, "x-unit": "Å", "x-order": 2},
+            "movies": {"x-accept": [".mrc"], "x-order": 1},
+            "patches": {"minimum": 1, "x-expert": True, "default": 4},
+        },
+        "groups": [{"title": "Data", "fields": ["movies", "gain"]}],
+        "sample": {"pixel_size": 0.885},
+        "methods": [{"name": "cpu", "title": "RELION"}],
+        "queue": {"cores": 4, "memory_mb": 8000},
+        "results": [{"output": "average", "viewer": "mrc2d", "title": "Average"}],
+    }
+]
+
 
 @pytest.fixture
 def tool(write_tool):
@@ -31,21 +47,7 @@ def tool(write_tool):
                     "either": {"type": ["int", "string"], "default": 1},
                 },
                 "outputs": {"average": {"type": "File?", "outputBinding": {"glob": "*.mrc"}}},
-                "hints": [
-                    {
-                        "class": "portolan:Form",
-                        "schema": {
-                            "pixel_size": {"title": "Pixel", "exclusiveMinimum": 0, "x-unit": "Å", "x-order": 2},
-                            "movies": {"x-accept": [".mrc"], "x-order": 1},
-                            "patches": {"minimum": 1, "x-expert": True, "default": 4},
-                        },
-                        "groups": [{"title": "Data", "fields": ["movies", "gain"]}],
-                        "sample": {"pixel_size": 0.885},
-                        "methods": [{"name": "cpu", "title": "RELION"}],
-                        "queue": {"cores": 4, "memory_mb": 8000},
-                        "results": [{"output": "average", "viewer": "mrc2d", "title": "Average"}],
-                    }
-                ],
+                "hints": HINTS,
             },
             {"step.py": ""},
         )
