@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 
 from accounts.api import MeViewSet, TokenViewSet
 from common.errors import NotFound
+from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, SiteViewSet, ToolViewSet
 from projects.api import AuditViewSet, MemberViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
 from storage.api.projects import ProjectViewSet
@@ -53,14 +54,29 @@ files: list[URLPattern] = [
     path(f"{PROJECT}files/restore/", FileViewSet.as_view({"post": "restore"}), name="files_restore"),
     path(f"{PROJECT}files/trash/", TrashViewSet.as_view({"get": "list", "delete": "destroy"}), name="files_trash"),
     path(f"{PROJECT}files/content/", ContentViewSet.as_view({"get": "content"}), name="files_content"),
+    path(f"{PROJECT}files/preview/", ContentViewSet.as_view({"get": "preview"}), name="files_preview"),
     path(f"{PROJECT}files/zip/", ContentViewSet.as_view({"get": "zip"}), name="files_zip"),
     path(f"{PROJECT}uploads/", UploadViewSet.as_view({"get": "list", "post": "create"}), name="uploads"),
     path(f"{PROJECT}uploads/<uuid:upload_id>/", UploadViewSet.as_view({"delete": "destroy"}), name="upload"),
     path(f"{PROJECT}uploads/<uuid:upload_id>/finish/", UploadViewSet.as_view({"post": "finish"}), name="finish"),
+]
+jobs: list[URLPattern] = [
+    path("tools/", ToolViewSet.as_view({"get": "list"}), name="tools"),
+    path("tools/<slug:name>/", ToolViewSet.as_view({"get": "retrieve"}), name="tool"),
+    path("sites/", SiteViewSet.as_view({"get": "list"}), name="sites"),
+    path(f"{PROJECT}jobs/", ProjectJobViewSet.as_view({"get": "list", "post": "create"}), name="jobs"),
+    path(JOB, JobViewSet.as_view({"get": "retrieve"}), name="job"),
+    path(f"{JOB}cancel/", JobViewSet.as_view({"post": "cancel"}), name="job_cancel"),
+    path(f"{JOB}rerun/", JobViewSet.as_view({"post": "rerun"}), name="job_rerun"),
+    path(f"{JOB}events/", JobViewSet.as_view({"get": "events"}), name="job_events"),
+    path(f"{JOB}outputs/", JobViewSet.as_view({"get": "outputs"}), name="job_outputs"),
+    path(f"{JOB}log/", JobViewSet.as_view({"get": "log"}), name="job_log"),
+    path(f"{JOB}how/", JobViewSet.as_view({"get": "how"}), name="job_how"),
+    path(f"{JOB}stream/", JobStreamViewSet.as_view({"get": "stream"}), name="job_stream"),
 ]
 about: list[URLPattern] = [
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
 ]
 last: list[URLPattern] = [path("", nothing_here), path("<path:rest>", nothing_here)]
-urlpatterns: list[URLPattern] = accounts + projects + files + about + last
+urlpatterns: list[URLPattern] = accounts + projects + files + jobs + about + last

@@ -102,10 +102,15 @@ def add_examples(result: dict[str, Any], generator: Any, request: Any, public: b
     return result
 
 
+def _asked(example: dict[str, Any]) -> dict[str, Any]:
+    """What an example has in its address and headers, by name."""
+    return {**example.get("path", {}), **example.get("query", {}), **example.get("headers", {})}
+
+
 def _add_example(operation: dict[str, Any], example: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", []):
         name = parameter["name"]
-        value = EXAMPLE_IDS.get(name) or {**example.get("path", {}), **example.get("query", {})}.get(name)
+        value = EXAMPLE_IDS.get(name) or _asked(example).get(name)
         if value is not None:
             parameter["example"] = value
     for content in operation.get("requestBody", {}).get("content", {}).values():

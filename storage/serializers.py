@@ -8,6 +8,7 @@ from projects.models import Project
 from projects.roles import Role
 from projects.services import DESCRIPTION_LENGTH, NAME_LENGTH
 from storage.models import Folder, TrashItem
+from storage.previews import FORMS
 from storage.services.folders import EMPTY
 from storage.services.uploads import LARGEST
 
@@ -144,6 +145,26 @@ class ContentQuerySerializer(serializers.Serializer):
 
     path = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False)
     inline = serializers.BooleanField(default=False, help_text="To be shown rather than saved, where that is safe.")
+
+
+class PreviewQuerySerializer(serializers.Serializer):
+    """Which file, and how to look at it."""
+
+    path = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False)
+    form = serializers.ChoiceField(choices=FORMS, required=False, help_text="Left out: the usual one of the type.")
+    axis = serializers.ChoiceField(choices=["x", "y", "z"], required=False, help_text="Across which a map is cut.")
+    index = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, help_text="Slice or frame.")
+    size = serializers.IntegerField(min_value=16, max_value=2048, required=False, help_text="Longer side in px.")
+    low = serializers.FloatField(min_value=0, max_value=100, required=False, help_text="Percentile that is black.")
+    high = serializers.FloatField(min_value=0, max_value=100, required=False, help_text="Percentile that is white.")
+    black = serializers.FloatField(required=False, help_text="Value that is black, instead.")
+    white = serializers.FloatField(required=False, help_text="Value that is white, instead.")
+    table = serializers.CharField(max_length=200, required=False, help_text="Of the tables in a STAR file.")
+    offset = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
+    limit = serializers.IntegerField(min_value=1, max_value=2**20, required=False, help_text="Rows, or bytes of text.")
+    sort = serializers.CharField(max_length=200, required=False, help_text="Column of a table.")
+    descending = serializers.BooleanField(required=False)
+    end = serializers.ChoiceField(choices=["head", "tail"], required=False, help_text="Of a text.")
 
 
 class NewUploadSerializer(Body):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -28,6 +29,7 @@ from storage.serializers import (
     MoveSerializer,
     PathSerializer,
     PathsSerializer,
+    PreviewQuerySerializer,
     RestoreSerializer,
     TrashedSerializer,
     TrashSerializer,
@@ -142,7 +144,9 @@ class TrashViewSet(GenericViewSet):
         items = files.trash_list(person(request), project_id)
         return Response(TrashedSerializer({"results": items}).data)
 
-    @extend_schema(operation_id="trash_empty", summary="Empty the trash", tags=["files"], responses={200: EmptiedSerializer})
+    @extend_schema(
+        operation_id="trash_empty", summary="Empty the trash", tags=["files"], responses={200: EmptiedSerializer}
+    )
     def destroy(self, request: Request, project_id: UUID) -> Response:
         """Everything in the trash is gone for good."""
         return Response({"removed": files.empty_trash(person(request), project_id)})
@@ -160,8 +164,8 @@ class ContentViewSet(GenericViewSet):
         tags=["files"],
         parameters=[ContentQuerySerializer],
         responses={
-            (200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, "The file."),
-            (206, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, "The part that Range asks for."),
+            (200, "*/*"): OpenApiResponse(OpenApiTypes.BINARY, "The file."),
+            (206, "*/*"): OpenApiResponse(OpenApiTypes.BINARY, "The part that Range asks for."),
         },
     )
     def content(self, request: Request, project_id: UUID) -> HttpResponseBase:
@@ -170,6 +174,23 @@ class ContentViewSet(GenericViewSet):
         query.is_valid(raise_exception=True)
         opened = files.open_file(person(request), project_id, query.validated_data["path"])
         return file_response(opened, request._request, inline=query.validated_data["inline"])
+
+    @extend_schema(
+        operation_id="files_preview",
+        summary="Look at a file",
+        tags=["files"],
+        parameters=[PreviewQuerySerializer],
+        responses={(200, "*/*"): OpenApiResponse(OpenApiTypes.BINARY, "A picture, or JSON.")},
+    )
+    def preview(self, request: Request, project_id: UUID) -> HttpResponseBase:
+        """A slice of a map or movie as PNG, a page of a table as JSON, a piece of text, and more by ``form``."""
+        query = PreviewQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        looked = files.preview(person(request), project_id, **query.validated_data)
+        headers = {"ETag": looked.etag, "Cache-Control": "private, no-cache"}
+        if request.headers.get("If-None-Match") == looked.etag:
+            return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
+        return HttpResponse(looked.content, content_type=looked.content_type, headers=headers)
 
     @extend_schema(
         operation_id="files_zip",

@@ -1,0 +1,219 @@
+"""What the API says about tools, sites and jobs, and how it reads what is sent."""
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from accounts.serializers import Body
+from jobs.models import ComputeSite, Job, JobEvent, Result
+from jobs.states import JobState
+
+LARGEST_LOG_PIECE = 1024 * 1024
+
+
+class ToolSerializer(serializers.Serializer):
+    """A tool that can be run."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+    summary = serializers.CharField(allow_blank=True)
+    version = serializers.CharField(allow_blank=True)
+    digest = serializers.CharField(help_text="SHA-256 over the tool's folder.")
+
+
+class ToolDetailSerializer(ToolSerializer):
+    """A tool with what it takes."""
+
+    schema = serializers.DictField(help_text="JSON Schema 2020-12 of `inputs`.")
+    sample = serializers.DictField(source="form.sample", help_text="Inputs that run on the files of a sample project.")
+
+
+@extend_schema_serializer(many=False)
+class ToolsSerializer(serializers.Serializer):
+    """All tools, in the order of their cards."""
+
+    results = ToolSerializer(many=True)
+
+
+class SiteSerializer(serializers.ModelSerializer):
+    """A compute site and its health."""
+
+    healthy = serializers.SerializerMethodField(help_text="It may be used, and its last answer was a good one.")
+    tools = serializers.ListField(child=serializers.CharField(), help_text="What may run there.")
+
+    class Meta:
+        model = ComputeSite
+        fields = (
+            "name",
+            "scheduler",
+            "cores",
+            "memory_mb",
+            "enabled",
+            "healthy",
+            "last_answer_at",
+            "last_problem",
+            "last_problem_at",
+            "tools",
+        )
+        read_only_fields = fields
+
+    def get_healthy(self, site: ComputeSite) -> bool:
+        """False while the site is switched off, or when it failed to answer since its last answer."""
+        problem, answer = site.last_problem_at, site.last_answer_at
+        return site.enabled and (problem is None or (answer is not None and answer >= problem))
+
+
+@extend_schema_serializer(many=False)
+class SitesSerializer(serializers.Serializer):
+    """All compute sites."""
+
+    results = SiteSerializer(many=True)
+
+
+class JobSerializer(serializers.ModelSerializer):
+    """A job: what was asked for, where it stands, and why."""
+
+    project = serializers.UUIDField(source="project_id", read_only=True)
+    site = serializers.CharField(source="site.name", read_only=True)
+    state = serializers.ChoiceField(choices=JobState.choices, read_only=True)
+    state_label = serializers.CharField(source="get_state_display", read_only=True)
+    final = serializers.BooleanField(source="job_state.final", read_only=True)
+    submitted_by = serializers.CharField(source="submitted_by.username", read_only=True, default=None)
+    rerun_of = serializers.UUIDField(source="rerun_of_id", read_only=True, allow_null=True)
+    folder = serializers.CharField(source="folder_path", read_only=True, help_text="Its path in the project's folder.")
+    inputs = serializers.DictField(read_only=True)
+    failure = serializers.DictField(read_only=True, help_text="{code, message, hint, input} of a job that failed.")
+    progress = serializers.DictField(read_only=True, help_text="{done, total, text} as the tool says.")
+
+    class Meta:
+        model = Job
+        fields = (
+            "id",
+            "project",
+            "number",
+            "tool",
+            "title",
+            "state",
+            "state_label",
+            "final",
+            "reason",
+            "failure",
+            "progress",
+            "inputs",
+            "site",
+            "cores",
+            "memory_mb",
+            "folder",
+            "submitted_by",
+            "rerun_of",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "touched_at",
+        )
+        read_only_fields = fields
+
+
+class NewJobSerializer(Body):
+    """A job to submit."""
+
+    tool = serializers.CharField(max_length=60)
+    inputs = serializers.DictField(help_text="By the tool's JSON Schema (`tools/{name}/`).")
+    title = serializers.CharField(max_length=200, default="", allow_blank=True)
+    site = serializers.CharField(max_length=60, default=None, allow_null=True, help_text="Left out: chosen for you.")
+    cores = serializers.IntegerField(min_value=1, max_value=4096, default=None, allow_null=True)
+    memory_mb = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=None, allow_null=True)
+
+
+class PlanSerializer(serializers.Serializer):
+    """What a submission would do; nothing was made."""
+
+    tool = serializers.CharField()
+    site = serializers.CharField()
+    cores = serializers.IntegerField()
+    memory_mb = serializers.IntegerField()
+    inputs = serializers.DictField(source="job_order", help_text="With patterns resolved and defaults filled in.")
+    command = serializers.CharField()
+    reasons = serializers.ListField(child=serializers.CharField(), help_text="Why there, in words.")
+    files = serializers.IntegerField(help_text="How many input files.")
+    bytes = serializers.IntegerField(help_text="Their size together.")
+    expected_seconds = serializers.FloatField(allow_null=True, help_text="By the tool's past jobs.")
+
+
+class RerunSerializer(Body):
+    """What is to be other than in the job that is run again; null takes an input away."""
+
+    changes = serializers.DictField(default=dict, help_text="Inputs by name.")
+
+
+class JobsQuerySerializer(serializers.Serializer):
+    """Which jobs."""
+
+    state = serializers.ChoiceField(choices=JobState.choices, required=False)
+    tool = serializers.CharField(max_length=60, required=False)
+
+
+class EventSerializer(serializers.ModelSerializer):
+    """One change of a job's state."""
+
+    actor = serializers.CharField(source="actor.username", read_only=True, default=None)
+
+    class Meta:
+        model = JobEvent
+        fields = ("id", "at", "from_state", "to_state", "reason", "actor")
+        read_only_fields = fields
+
+
+class ResultSerializer(serializers.ModelSerializer):
+    """An output file; ``url`` downloads it."""
+
+    url = serializers.SerializerMethodField(help_text="Where its bytes are.")
+
+    class Meta:
+        model = Result
+        fields = ("id", "output", "position", "title", "path", "viewer", "format", "size", "sha256", "url")
+        read_only_fields = fields
+
+    def get_url(self, result: Result) -> str:
+        """The address of the file's content."""
+        return str(self.context["content_url"](result.path))
+
+
+@extend_schema_serializer(many=False)
+class OutputsSerializer(serializers.Serializer):
+    """A job's outputs in their order."""
+
+    results = ResultSerializer(many=True)
+
+
+class LogQuerySerializer(serializers.Serializer):
+    """Which piece of which log."""
+
+    stream = serializers.ChoiceField(choices=["stdout", "stderr"], default="stdout")
+    offset = serializers.IntegerField(min_value=0, max_value=2**63 - 1, default=0)
+    limit = serializers.IntegerField(min_value=1, max_value=LARGEST_LOG_PIECE, default=65536)
+
+
+class LogSerializer(serializers.Serializer):
+    """A piece of a log. Ask again from ``next_offset`` until ``complete``."""
+
+    text = serializers.CharField(allow_blank=True)
+    next_offset = serializers.IntegerField()
+    complete = serializers.BooleanField(help_text="Nothing more will come.")
+
+
+class ChangeSerializer(serializers.Serializer):
+    """One input that differs between two jobs."""
+
+    path = serializers.CharField()
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+
+
+class HowSerializer(serializers.Serializer):
+    """How a job was made: its command, and what is other than in the job it runs again."""
+
+    command = serializers.CharField(allow_blank=True)
+    tool = serializers.CharField()
+    tool_digest = serializers.CharField()
+    inputs = serializers.DictField(help_text="With patterns resolved and defaults filled in.")
+    changes = ChangeSerializer(many=True)
