@@ -81,7 +81,7 @@ class Job(UUIDModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["project", "number"], name="job_number_once"),
             models.UniqueConstraint(
-                fields=["project", "submitted_by", "idempotency_key"], name="one_key_one_job", nulls_distinct=True
+                fields=["project", "submitted_by", "idempotency_key"], name="one_key_one_job"
             ),
         ]
 

@@ -80,9 +80,10 @@ def read_log(user: User, job_id: UUID | str, stream: str, offset: int = 0, limit
         raise UserError("The offset is 0 or more.", code="bad_offset", field="offset")
     # The state is read before the log: what is written in between is seen by the next call.
     places = places_of(job)
-    data, size = _read(places.root, f"{places.folder}/{STREAMS[stream]}", offset, max(1, min(limit, LOG_LIMIT)))
-    text, used = _whole_letters(data, last=job.job_state.final)
-    at = min(offset, size) + used
+    data, size = _read(places.root, f"{places.folder}/{STREAMS[stream]}", offset, max(4, min(limit, LOG_LIMIT)))
+    start = min(offset, size)
+    text, used = _whole_letters(data, last=job.job_state.final and start + len(data) >= size)
+    at = start + used
     return LogChunk(text=text, next_offset=at, complete=job.job_state.final and at >= size)
 
 
@@ -165,17 +166,18 @@ def _read(root: Any, path: str, offset: int, limit: int) -> tuple[bytes, int]:
 
 
 def _whole_letters(data: bytes, *, last: bool) -> tuple[str, int]:
-    """The text and how many bytes of it were used: up to three that may be a letter's beginning are left."""
+    """The text and how many bytes of it were used: a letter that is cut at the end is left for the next call."""
     used = len(data)
-    if not last or used > 4:
-        for back in range(1, min(4, used) + 1):
-            byte = data[used - back]
-            if byte >= 0xC0:
-                needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-                used -= back if needed > back and not (last and back == used) else 0
-                break
-            if byte < 0x80:
-                break
+    for back in range(1, min(4, used) + 1) if not last else ():
+        byte = data[used - back]
+        if byte >= 0xC0:
+            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            used -= back if needed > back else 0
+            break
+        if byte < 0x80:
+            break
+    # A limit smaller than one letter must not stand still for ever.
+    used = used or (len(data) if len(data) >= 4 else 0)
     return data[:used].decode("utf-8", errors="replace"), used
 
 

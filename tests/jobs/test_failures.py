@@ -1,0 +1,114 @@
+"""Whatever a command does, the job ends in words that say what to change, and never in a false success."""
+
+import json
+
+import pytest
+
+from jobs.backends import supervisor
+from jobs.lifecycle.places import control_of
+from jobs.services import submit_job
+from jobs.states import JobState
+from tests.jobs.conftest import drive, step
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "words"),
+    [
+        ("complain", "bad_header", "The header is cut."),
+        ("fail", "tool_failed", "Traceback of something"),
+        ("die", "killed", "signal 11 (SIGSEGV)"),
+        ("forget", "output_missing", "report"),
+        ("fill", "disk_full", "full"),
+        ("link", "output_missing", "outside"),
+    ],
+)
+def test_a_failing_command_says_what_to_change(behave, run_until_final, act, code, words):
+    job = run_until_final(behave(act))
+    assert job.job_state is JobState.FAILED
+    assert job.failure["code"] == code
+    assert words in job.failure["message"]
+    assert job.failure["hint"]
+    assert not job.results.exists()
+
+
+def test_too_much_memory_is_told_as_such(behave, run_until_final):
+    job = run_until_final(behave("grow", memory_mb=100))
+    assert job.failure["code"] == "out_of_memory"
+    assert "100 MB" in job.failure["message"]
+
+
+def test_the_input_to_blame_is_named(behave, run_until_final):
+    assert run_until_final(behave("complain")).failure["input"] == "data"
+
+
+def test_an_input_deleted_after_submission_fails_the_job_before_it_starts(behave, root, run_until_final):
+    (root / "data.txt").write_text("x")
+    job = behave("write", data="data.txt")
+    (root / "data.txt").unlink()
+    run_until_final(job)
+    assert (job.failure["code"], job.attempts.count()) == ("input_missing", 0)
+    assert "data.txt" in job.failure["message"]
+
+
+def test_a_restart_of_the_machine_fails_the_job_and_says_so(behave, run_until, run_until_final, settings):
+    job = run_until(behave("sleep", seconds=60), JobState.RUNNING)
+    name = job.attempts.get().native_name
+    mark = settings.PORTOLAN_HOME / "run" / "local" / "active" / name
+    supervisor.write_whole(mark, json.loads(mark.read_text()) | {"boot_id": "another"})
+    run_until_final(job)
+    assert job.failure["code"] == "site_error"
+    assert "restarted" in job.failure["message"]
+
+
+def test_an_ended_job_without_exit_code_is_no_success(behave, root, run_until, settings, monkeypatch):
+    job = run_until(behave("sleep", seconds=60), JobState.RUNNING)
+    attempt = job.attempts.get()
+    state = settings.PORTOLAN_HOME / "run" / "local" / "jobs" / attempt.native_name
+    (state / supervisor.EXIT_FILE).write_text("{}")
+    step(job)
+    assert job.job_state is JobState.STAGING_OUT
+    monkeypatch.setattr("jobs.backends.local.LocalBackend.evidence_seconds", 0.0)
+    drive(job, lambda one: one.job_state.final)
+    assert (job.job_state, job.failure["code"]) == (JobState.FAILED, "site_error")
+    assert not (root / control_of(attempt) / supervisor.EXIT_FILE).exists()
+
+
+def test_a_job_that_its_site_does_not_know_stays_as_it_is(behave, run_until, monkeypatch):
+    job = run_until(behave("sleep", seconds=60), JobState.RUNNING)
+    monkeypatch.setattr("jobs.backends.local.LocalBackend.poll", lambda self, ids: {})
+    assert step(job).job_state is JobState.RUNNING
+
+
+def test_a_tool_that_changed_since_submission_does_not_run(contributor, project, site, behave, run_until_final):
+    job = behave("write")
+    type(job).objects.filter(pk=job.pk).update(tool_digest="0" * 64)
+    assert run_until_final(job).failure["code"] == "tool_changed"
+
+
+def test_a_folder_of_somebody_else_under_the_jobs_name_is_not_touched(behave, root, run_until_final):
+    job = behave("write")
+    taken = root / job.folder_path
+    taken.mkdir(parents=True)
+    (taken / "inputs.json").write_text('{"job": {"id": "other"}}')
+    assert run_until_final(job).failure["code"] == "folder_taken"
+    assert (taken / "inputs.json").read_text() == '{"job": {"id": "other"}}'
+
+
+def test_partial_outputs_of_a_failed_job_stay_under_a_name_that_says_so(behave, root, run_until_final):
+    job = run_until_final(behave("fill"))
+    assert (root / job.folder_path / "work-1" / "report.txt").exists()
+    assert not (root / job.folder_path / "outputs").exists()
+
+
+def test_a_failed_job_has_a_crate_too(behave, root, run_until_final):
+    job = run_until_final(behave("fail"))
+    crate = json.loads((root / job.folder_path / "ro-crate-metadata.json").read_text())
+    action = next(one for one in crate["@graph"] if one["@type"] == "CreateAction")
+    assert action["actionStatus"].endswith("FailedActionStatus")
+    assert "exit code 3" in action["error"]
+
+
+def test_the_tool_can_be_unknown_when_the_job_is_submitted(contributor, project):
+    with pytest.raises(Exception, match="no tool") as refused:
+        submit_job(contributor, project.pk, tool="none", inputs={})
+    assert refused.value.code == "unknown_tool"
