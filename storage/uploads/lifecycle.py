@@ -75,9 +75,16 @@ def find_allowed(secret: str) -> Found:
 
 def check_again(upload: Upload) -> None:
     """Nothing happens while the upload is open and its maker may write; else NotFound or Forbidden."""
-    fresh = Upload.objects.select_related("folder__project", "created_by").get(pk=upload.pk)
+    fresh = _fresh(upload)
     _check_alive(fresh)
     check_right(fresh)
+
+
+def _fresh(upload: Upload) -> Upload:
+    fresh = Upload.objects.select_related("folder__project", "created_by").filter(pk=upload.pk).first()
+    if fresh is None:
+        raise NotFound("There is no such upload.", code="upload_not_found")
+    return fresh
 
 
 def check_right(upload: Upload) -> None:
@@ -122,7 +129,7 @@ def lock(found: Found) -> parts.Part | None:
 def _settle_missing(found: Found, error: NotFound) -> None:
     """The part is gone: its row says done where the file is in place (a crash came between), else it is ended."""
     upload = found.upload
-    fresh = Upload.objects.get(pk=upload.pk)
+    fresh = _fresh(upload)
     if fresh.state != UploadState.OPEN:
         upload.state = fresh.state
         _check_alive(fresh)

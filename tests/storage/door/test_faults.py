@@ -165,8 +165,8 @@ def test_second_writer_waits_is_refused_and_may_come_back(place):
     url = place.begin(size=10)
     plug = start_patch(url, 0, 10)
     plug.sendall(b"abc")
-    wait_until(lambda: place.patch(url, b"x", offset=0).status_code == 423, what="the lock")
-    assert place.head(url).status_code == 423
+    wait_until(lambda: place.head(url).status_code == 423, what="the lock")
+    assert place.patch(url, b"x", offset=0).status_code == 423
     plug.sendall(b"defghij")
     assert plug.recv(100).startswith(b"HTTP/1.1 204")
     assert (place.root / "raw/movie.mrc").read_bytes() == b"abcdefghij"
