@@ -160,8 +160,8 @@ class Deployment:
     def ready(self) -> bool:
         """True when everything that the portal stands on answers."""
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200
-        except httpx.HTTPError:
+            return bool(httpx.get(f"{self.url}/readyz", timeout=10).json()["status"] == "ok")
+        except (httpx.HTTPError, ValueError, KeyError):
             return False
 
     def manage(self, *argv: str) -> str:
