@@ -3,7 +3,6 @@
 import pytest
 
 from common.errors import Forbidden, NotFound, StateConflict
-
 from jobs.backends import supervisor
 from jobs.lifecycle import ending, starting
 from jobs.models import Job

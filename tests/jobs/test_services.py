@@ -164,7 +164,10 @@ def test_a_log_is_read_on_from_where_one_was(contributor, behave, root, run_unti
     assert text == "aü" * 10
 
 
-@pytest.mark.parametrize(("data", "used"), [("aü".encode(), 3), ("aü".encode()[:2], 1), (b"", 0), ("€".encode()[:2], 0)])
+CUT = [("aü".encode(), 3), ("aü".encode()[:2], 1), (b"", 0), ("€".encode()[:2], 0)]
+
+
+@pytest.mark.parametrize(("data", "used"), CUT)
 def test_a_letter_is_not_cut(data, used):
     assert _whole_letters(data, last=False)[1] == used
 

@@ -1,0 +1,103 @@
+"""Forks workers that die at a named point, on a database and a home of their own; prints a line of JSON for each.
+
+``python -m tests.jobs.crash_host POINT…``: for every point a job is submitted, a worker is killed there, and another
+one goes on until the job has ended.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import django
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "gateway.settings_test"
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db import connections  # noqa: E402
+
+from accounts.models import User  # noqa: E402
+from jobs import lifecycle  # noqa: E402
+from jobs.lifecycle.points import VARIABLE  # noqa: E402
+from jobs.models import ComputeSite, Job  # noqa: E402
+from jobs.services import cancel_job, submit_job  # noqa: E402
+from jobs.states import JobState  # noqa: E402
+from projects.models import Membership, Project  # noqa: E402
+from projects.roles import Role  # noqa: E402
+from storage.filling import make_root  # noqa: E402
+from storage.models import Folder  # noqa: E402
+from storage.services.folders import ensure_default_site, folder_root  # noqa: E402
+
+SECONDS = 60
+
+
+def in_a_child(act, *, kill_at: str = "") -> int:
+    """The wait status of a fork that ran ``act``."""
+    connections.close_all()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.environ[VARIABLE] = kill_at
+            act()
+            connections.close_all()
+        finally:
+            os._exit(0)
+    return os.waitpid(pid, 0)[1]
+
+
+def work(job_id, *, until=lambda job: job.job_state.final) -> None:
+    """What workers and beat do, until the job has ended."""
+    deadline = time.monotonic() + SECONDS
+    while not until(Job.objects.get(pk=job_id)) and time.monotonic() < deadline:
+        for site in ComputeSite.objects.all():
+            for ready in lifecycle.observe(site):
+                lifecycle.advance(ready)
+        lifecycle.advance(job_id)
+        time.sleep(0.01)
+
+
+def crash(point: str, user: User, project: Project, root: Path) -> dict:
+    """How a job fared whose worker was killed at ``point``."""
+    counted = root / f"{point}.txt"
+    counted.write_text("")
+    cancelling = point.startswith("cancel.")
+    inputs = {"act": "count", "data": counted.name, "seconds": 60 if cancelling else 0.1}
+    job = submit_job(user, project.pk, tool="behave", inputs=inputs)
+    if cancelling:
+        work(job.pk, until=lambda one: one.job_state is JobState.RUNNING)
+        cancel_job(user, job.pk)
+    status = in_a_child(lambda: work(job.pk), kill_at=point)
+    in_a_child(lambda: work(job.pk))
+    job.refresh_from_db()
+    return {
+        "point": point,
+        "killed": os.WIFSIGNALED(status),
+        "state": job.state,
+        "failure": job.failure,
+        "effects": len(counted.read_text().splitlines()),
+        "attempts": job.attempts.count(),
+        "results": job.results.count(),
+        "outputs": (root / job.outputs_path / "report.txt").exists(),
+        "crate": (root / job.folder_path / "ro-crate-metadata.json").exists(),
+    }
+
+
+def main(points: list[str]) -> None:
+    """One line for each point."""
+    settings.TOOL_DIRS = [Path(__file__).parent / "tools"]
+    call_command("migrate", verbosity=0)
+    ComputeSite.objects.create(name="here", cores=4, memory_mb=4000)
+    user = User.objects.create_user(username="crash")
+    project = Project.objects.create(name="Crash")
+    Membership.objects.create(project=project, user=user, role=Role.OWNER)
+    folder = Folder.objects.create(project=project, site=ensure_default_site())
+    make_root(folder)
+    for point in points:
+        print(json.dumps(crash(point, user, project, folder_root(folder))), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
