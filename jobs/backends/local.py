@@ -36,17 +36,64 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 Json = dict[str, Any]
 
 
-class LocalBackend(Backend):
+class _State:
+    """The state directory: who waits, who runs, and the lock of who starts jobs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._lock_fd = -1
+
+    def _queue(self) -> list[tuple[Path, str]]:
+        return [(entry, entry.name.partition(".")[2]) for entry in sorted((self.root / "queue").iterdir())]
+
+    def _folder(self, name: str) -> Path:
+        if not name or "/" in name or name.startswith("."):
+            raise ValueError(f"not a job's name: {name!r}")
+        return self.root / "jobs" / name
+
+    def _make_places(self) -> None:
+        for name in ("jobs", "queue", "active"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_fd = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            # Closed, not unlocked: a supervisor that is just starting goes on holding it.
+            os.close(self._lock_fd)
+
+    def _mark(self, name: str) -> Json | None:
+        for path in (self.root / "active" / name, self._folder(name) / "mark.json"):
+            with suppress(FileNotFoundError):
+                mark: Json = json.loads(path.read_text())
+                return mark
+        return None
+
+    def _settle(self, name: str) -> None:
+        """The job's supervisor is gone, so its mark moves out of the way, and nothing of the job still runs."""
+        if not (self._folder(name) / supervisor.EXIT_FILE).exists():
+            self._end_stragglers(name)
+        with suppress(FileNotFoundError):
+            os.replace(self.root / "active" / name, self._folder(name) / "mark.json")
+
+    def _end_stragglers(self, name: str) -> None:
+        supervisor.signal_all(supervisor.marked(name), signal.SIGKILL)
+
+
+class LocalBackend(_State, Backend):
     """Runs jobs on this machine within ``cores`` and ``memory_mb``; its state is in ``root``."""
 
     mpi = True
     evidence_seconds = 5.0
 
     def __init__(self, root: Path, *, cores: int, memory_mb: int) -> None:
-        self.root = Path(root)
+        super().__init__(root)
         self.cores = cores
         self.memory_mb = memory_mb
-        self._lock_fd = -1
 
     def submit(self, spec: JobSpec) -> str:
         """The job's spec is on disk; it starts now, or when there is room. A second submit changes nothing."""
@@ -147,16 +194,6 @@ class LocalBackend(Backend):
             cpus = [cpu for cpu in cpus if cpu not in (mark["cpus"] or [])]
         return cores, memory, cpus
 
-    def _settle(self, name: str) -> None:
-        """The job's supervisor is gone, so its mark moves out of the way, and nothing of the job still runs."""
-        if not (self._folder(name) / supervisor.EXIT_FILE).exists():
-            self._end_stragglers(name)
-        with suppress(FileNotFoundError):
-            os.replace(self.root / "active" / name, self._folder(name) / "mark.json")
-
-    def _end_stragglers(self, name: str) -> None:
-        supervisor.signal_all(supervisor.marked(name), signal.SIGKILL)
-
     def _end_unstarted(self, name: str) -> None:
         spec = json.loads((self._folder(name) / "spec.json").read_text())
         now = time.time()
@@ -198,38 +235,6 @@ class LocalBackend(Backend):
         else:
             word, reason = "supervisor gone", "The process that watched the job was killed, so the job was ended."
         return NativeObservation(native_id=name, word=word, phase=Phase.LOST, reason=reason)
-
-    def _mark(self, name: str) -> Json | None:
-        for path in (self.root / "active" / name, self._folder(name) / "mark.json"):
-            with suppress(FileNotFoundError):
-                mark: Json = json.loads(path.read_text())
-                return mark
-        return None
-
-    # --- places
-
-    def _queue(self) -> list[tuple[Path, str]]:
-        return [(entry, entry.name.partition(".")[2]) for entry in sorted((self.root / "queue").iterdir())]
-
-    def _folder(self, name: str) -> Path:
-        if not name or "/" in name or name.startswith("."):
-            raise ValueError(f"not a job's name: {name!r}")
-        return self.root / "jobs" / name
-
-    def _make_places(self) -> None:
-        for name in ("jobs", "queue", "active"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_fd = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            # Closed, not unlocked: a supervisor that is just starting goes on holding it.
-            os.close(self._lock_fd)
 
     def _described(self, spec: JobSpec) -> Json:
         threads = dict.fromkeys(THREADS, str(spec.cores))

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -142,5 +143,5 @@ def test_whatever_happens_a_job_runs_once_and_ends_truly(contributor, project, s
     assert job.job_state is JobState.SUCCEEDED or "cancelling" in events
     assert max(fake.submitted.values(), default=0) <= 1
     assert job.results.exists() == (job.job_state is JobState.SUCCEEDED)
-    assert all(JobState(after) in MOVES[JobState(before)] for before, after in zip(events, events[1:], strict=False))
+    assert all(JobState(after) in MOVES[JobState(before)] for before, after in pairwise(events))
     assert Phase.RUNNING not in fake.phases.values()
