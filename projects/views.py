@@ -5,10 +5,11 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from accounts.requests import PersonRequest
 from common.errors import PortolanError
 from projects import services
 from projects.forms import MemberForm, ProjectForm, RoleForm
@@ -20,7 +21,7 @@ PAGE = 50
 
 
 @login_required
-def project_list(request: HttpRequest) -> HttpResponse:
+def project_list(request: PersonRequest) -> HttpResponse:
     """The projects of the person; the archived ones on request."""
     archived = request.GET.get("archived") == "1"
     start = _number(request.GET.get("from"))
@@ -34,7 +35,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-def people(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def people(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """Who may do what; a POST adds a person."""
     project = get_project(request.user, Action.VIEW, project_id)
     form = MemberForm(request.POST or None)
@@ -53,20 +54,20 @@ def people(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def member_change(request: HttpRequest, project_id: UUID, user_id: UUID) -> HttpResponse:
+def member_change(request: PersonRequest, project_id: UUID, user_id: UUID) -> HttpResponse:
     """The member has the posted role until the posted day."""
     form = RoleForm(request.POST)
     if form.is_valid():
         services.change_member(request.user, project_id, user_id, **form.cleaned_data)
         messages.success(request, "The role is changed.")
     else:
-        messages.error(request, " ".join(word for words in form.errors.values() for word in words))
+        messages.error(request, " ".join(str(word) for words in form.errors.values() for word in words))
     return redirect("projects:people", project_id)
 
 
 @login_required
 @require_POST
-def member_remove(request: HttpRequest, project_id: UUID, user_id: UUID) -> HttpResponse:
+def member_remove(request: PersonRequest, project_id: UUID, user_id: UUID) -> HttpResponse:
     """The person is no member any more."""
     services.remove_member(request.user, project_id, user_id)
     messages.success(request, "The person is no longer a member.")
@@ -75,7 +76,7 @@ def member_remove(request: HttpRequest, project_id: UUID, user_id: UUID) -> Http
 
 @login_required
 @require_POST
-def leave(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def leave(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The person who asks is no member any more."""
     services.leave_project(request.user, project_id)
     messages.success(request, "You have left the project.")
@@ -83,7 +84,7 @@ def leave(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 
 @login_required
-def activity(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def activity(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The project's audit trail, newest first."""
     project = get_project(request.user, Action.VIEW, project_id)
     events = project.audit_events.select_related("actor")
@@ -95,7 +96,7 @@ def activity(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 
 @login_required
-def settings(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def settings(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """Name and purpose; archive and restore; a POST saves."""
     project = get_project(request.user, Action.VIEW, project_id)
     form = ProjectForm(request.POST or None, initial={"name": project.name, "description": project.description})
@@ -108,7 +109,7 @@ def settings(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def archive(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def archive(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The project is kept for reading only."""
     services.archive_project(request.user, project_id)
     messages.success(request, "The project is archived: it can be read, and nothing in it changes.")
@@ -117,7 +118,7 @@ def archive(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def restore(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def restore(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The archived project can be worked in again."""
     services.restore_project(request.user, project_id)
     messages.success(request, "The project is restored.")

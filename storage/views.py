@@ -5,12 +5,13 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header, urlencode
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.requests import PersonRequest
 from common.errors import PortolanError
 from projects.permissions import get_project
 from projects.roles import Action
@@ -22,7 +23,7 @@ PAGE = 100
 
 
 @login_required
-def new_project(request: HttpRequest) -> HttpResponse:
+def new_project(request: PersonRequest) -> HttpResponse:
     """The form of a new project; a POST makes it."""
     form = NewProjectForm(request.POST or None, user=request.user, initial=request.GET.dict())
     if request.method == "POST" and form.is_valid():
@@ -39,7 +40,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def browse(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def browse(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """One folder of the project, a page at a time, with a look at the chosen file beside it."""
     project = get_project(request.user, Action.VIEW, project_id)
     path, cursor = request.GET.get("path", ""), request.GET.get("cursor", "")
@@ -58,7 +59,7 @@ def browse(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def make_folder(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def make_folder(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """A new folder inside ``path``."""
     path = request.POST.get("path", "")
     files.make_folder(request.user, project_id, _inside(path, request.POST.get("name", "")))
@@ -68,7 +69,7 @@ def make_folder(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def move(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def move(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The file or folder has its new place and name; nothing is overwritten."""
     source, target = request.POST.get("source", ""), request.POST.get("target", "")
     files.move(request.user, project_id, source, target)
@@ -78,7 +79,7 @@ def move(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def change(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def change(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """What the buttons under the list do with the ticked files: ask about deleting, or take them as a zip."""
     paths, path = request.POST.getlist("paths"), request.POST.get("path", "")
     if not paths:
@@ -93,7 +94,7 @@ def change(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def delete(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def delete(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The files are in the trash; the page they were on offers the way back."""
     items = files.delete(request.user, project_id, request.POST.getlist("paths"))
     return _back(project_id, request.POST.get("path", ""), deleted=",".join(str(item.pk) for item in items))
@@ -101,7 +102,7 @@ def delete(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def undelete(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def undelete(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """What was deleted is where it was."""
     get_project(request.user, Action.WRITE, project_id)
     for item in request.POST.getlist("items"):
@@ -112,7 +113,7 @@ def undelete(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def trash(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def trash(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """What was deleted a short while ago, and until when it can be brought back."""
     project = get_project(request.user, Action.VIEW, project_id)
     items = files.trash_list(request.user, project_id)
@@ -121,7 +122,7 @@ def trash(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def download(request: HttpRequest, project_id: UUID) -> HttpResponseBase:
+def download(request: PersonRequest, project_id: UUID) -> HttpResponseBase:
     """One file's bytes, or the range asked for."""
     opened = files.open_file(request.user, project_id, request.GET.get("path", ""))
     return file_response(opened, request)
@@ -129,7 +130,7 @@ def download(request: HttpRequest, project_id: UUID) -> HttpResponseBase:
 
 @login_required
 @require_GET
-def zip_files(request: HttpRequest, project_id: UUID) -> HttpResponseBase:
+def zip_files(request: PersonRequest, project_id: UUID) -> HttpResponseBase:
     """The chosen files and folders as one zip, made while it is sent."""
     name, length, chunks = files.zip_selection(request.user, project_id, request.GET.getlist("path"))
     answer = stream(request, chunks)
@@ -142,7 +143,7 @@ def zip_files(request: HttpRequest, project_id: UUID) -> HttpResponseBase:
 
 @login_required
 @require_GET
-def look(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def look(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The preview pane of one file."""
     project = get_project(request.user, Action.VIEW, project_id)
     context = {"project": project, "look": request.GET.get("path", "")}
@@ -151,7 +152,7 @@ def look(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def pick(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def pick(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The inside of the dialog that picks files for a form field."""
     project = get_project(request.user, Action.VIEW, project_id)
     path, cursor = request.GET.get("path", ""), request.GET.get("cursor", "")

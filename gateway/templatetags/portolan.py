@@ -104,7 +104,7 @@ def file_icon(name: str) -> str:
 @register.filter
 def size(count: int | None) -> str:
     """Bytes in words, in powers of 1000 as discs are sold: ``1.5 GB``."""
-    if count is None:
+    if not isinstance(count, int):
         return "–"
     amount = float(count)
     for unit in ("B", "kB", "MB", "GB", "TB"):
@@ -173,6 +173,8 @@ def value(given: object) -> str:
     if isinstance(given, list):
         shown = ", ".join(value(item) for item in given[:4])
         return f"{shown} and {len(given) - 4} more" if len(given) > 4 else shown
+    if isinstance(given, float):
+        return f"{given:g}"
     return "–" if given is None or given == "" else str(given)
 
 
@@ -184,9 +186,9 @@ def sentence(event: Any) -> str:
 
 
 @register.filter
-def key(mapping: dict[str, object], name: str) -> object:
+def key(mapping: object, name: str) -> object:
     """``mapping[name]``, or nothing."""
-    return mapping.get(name, "")
+    return mapping.get(name, "") if isinstance(mapping, dict) else ""
 
 
 @register.filter
@@ -217,9 +219,8 @@ def is_raw_image(path: str) -> bool:
 def image_url(project: Any, path: str, edge: int) -> str:
     """Where a picture of the file is: the file itself, or a PNG of it with no side over ``edge`` pixels."""
     if PurePosixPath(path).suffix.lower() in RAW:
-        return (
-            f"/api/v1/projects/{project.pk}/files/preview/?{urlencode({'path': path, 'form': 'image', 'size': edge})}"
-        )
+        options = {"path": path, "form": "image", "size": str(edge)}
+        return f"/api/v1/projects/{project.pk}/files/preview/?{urlencode(options)}"
     return f"{reverse('storage:download', args=[project.pk])}?{urlencode({'path': path})}"
 
 

@@ -4,9 +4,10 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
+from accounts.requests import PersonRequest
 from jobs import registry
 from jobs.models import Job
 from projects.models import Project
@@ -17,7 +18,7 @@ SOME = 6
 
 
 @login_required
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: PersonRequest) -> HttpResponse:
     """My projects, what runs, what can be run."""
     running = Count("jobs", filter=Q(jobs__isnull=False, jobs__finished_at__isnull=True))
     mine = Project.objects.visible_to(request.user).filter(archived_at__isnull=True).select_related("folder")
@@ -33,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-def tools(request: HttpRequest) -> HttpResponse:
+def tools(request: PersonRequest) -> HttpResponse:
     """The catalogue; with ``?project=`` the cards lead straight to that project's forms."""
     wanted = request.GET.get("project", "")
     project = get_project(request.user, Action.RUN, wanted) if _is_uuid(wanted) else None
@@ -42,7 +43,7 @@ def tools(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-def tool(request: HttpRequest, tool: str) -> HttpResponse:
+def tool(request: PersonRequest, tool: str) -> HttpResponse:
     """What a tool takes and gives, and in which project to run it."""
     info = registry.get_tool(tool)
     mine = Project.objects.visible_to(request.user).filter(archived_at__isnull=True).select_related("folder")[:50]

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.requests import PersonRequest
 from common.errors import PortolanError
 from jobs import registry, services
 from jobs.models import Job
@@ -19,12 +20,17 @@ from projects.permissions import get_project
 from projects.roles import Action
 
 PAGE = 50
-SHOWN = {"active": list(ACTIVE), "succeeded": ["succeeded"], "failed": ["failed"], "cancelled": ["cancelled"]}
+SHOWN: dict[str, list[str]] = {
+    "active": [state.value for state in ACTIVE],
+    "succeeded": [JobState.SUCCEEDED],
+    "failed": [JobState.FAILED],
+    "cancelled": [JobState.CANCELLED],
+}
 
 
 @login_required
 @require_GET
-def job_list(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def job_list(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The project's jobs, newest first, a page at a time."""
     project = get_project(request.user, Action.VIEW, project_id)
     found = project.jobs.select_related("submitted_by", "site").order_by("-number")
@@ -40,7 +46,7 @@ def job_list(request: HttpRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def job(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The whole page of a job."""
     found = services.get_job(request.user, Action.VIEW, job_id)
     context = {"project": found.project, "tab": "jobs", **_live(found), **_results(found), **_making(request, found)}
@@ -49,7 +55,7 @@ def job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def live(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def live(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The part of a job's page that follows its state."""
     found = services.get_job(request.user, Action.VIEW, job_id)
     return render(request, "jobs/live.html", {"project": found.project, **_live(found)})
@@ -57,7 +63,7 @@ def live(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def results(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def results(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The results of a job as they are now."""
     found = services.get_job(request.user, Action.VIEW, job_id)
     return render(request, "jobs/results.html", {"project": found.project, "job": found, **_results(found)})
@@ -65,7 +71,7 @@ def results(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def log(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def log(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """A log from the beginning, as text, for those without JavaScript."""
     stream = "stderr" if request.GET.get("stream") == "stderr" else "stdout"
     chunk = services.read_log(request.user, job_id, stream, offset=0, limit=2**20)
@@ -74,7 +80,7 @@ def log(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def cancel(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The job is being cancelled."""
     services.cancel_job(request.user, job_id)
     messages.success(request, "The job is being cancelled.")
@@ -108,7 +114,7 @@ def _results(found: Job) -> dict[str, Any]:
     return {"cards": cards(made, colour_by), "count": len(made), "waiting": not found.job_state.final}
 
 
-def _making(request: HttpRequest, found: Job) -> dict[str, Any]:
+def _making(request: PersonRequest, found: Job) -> dict[str, Any]:
     started = found.job_state not in (JobState.CREATED, JobState.STAGING_IN)
     return {
         "command": services.command_of(request.user, found.pk) if started else "",

@@ -9,12 +9,13 @@ from typing import Any
 from celery import current_app
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from accounts.models import User
+from accounts.requests import PersonRequest
 from common.errors import NotFound
 from jobs.models import ComputeSite, Job
 from jobs.states import ACTIVE, JobState
@@ -22,14 +23,14 @@ from projects.models import Project
 from storage.models import Folder, StorageSite, Upload, UploadState
 
 STANDS_STILL = timedelta(minutes=10)
-View = Callable[[HttpRequest], HttpResponse]
+View = Callable[[PersonRequest], HttpResponse]
 
 
 def for_operators(view: View) -> View:
     """The view for operators; to others the page is not there."""
 
     @login_required
-    def guarded(request: HttpRequest) -> HttpResponse:
+    def guarded(request: PersonRequest) -> HttpResponse:
         if not request.user.is_staff:
             raise NotFound("There is nothing here.")
         return view(request)
@@ -38,7 +39,7 @@ def for_operators(view: View) -> View:
 
 
 @for_operators
-def operator(request: HttpRequest) -> HttpResponse:
+def operator(request: PersonRequest) -> HttpResponse:
     """Everything that the database knows; the workers are asked by the page afterwards."""
     active = Job.objects.active().select_related("project", "site", "submitted_by").order_by("touched_at")
     late = timezone.now() - STANDS_STILL
@@ -55,17 +56,25 @@ def operator(request: HttpRequest) -> HttpResponse:
 
 
 @for_operators
-def workers(request: HttpRequest) -> HttpResponse:
+def workers(request: PersonRequest) -> HttpResponse:
     """Which workers answer, and how many bells wait to be heard."""
     context: dict[str, Any] = {}
     try:
         context["workers"] = current_app.control.inspect(timeout=1.0).stats() or {}
-        with current_app.connection_for_read(connect_timeout=1.0) as connection:
-            waiting = connection.default_channel.queue_declare(queue="celery", passive=True).message_count
-        context["waiting"] = waiting
+        context["waiting"] = _waiting()
     except (OperationalError, OSError) as error:
         context["problem"] = str(error)
     return render(request, "jobs/workers.html", context)
+
+
+def _waiting() -> int:
+    with current_app.connection_for_read(connect_timeout=1.0) as connection:
+        try:
+            channel: Any = connection.channel()
+            declared = channel.queue_declare(queue="celery", passive=True)
+            return int(declared.message_count)
+        except connection.channel_errors:  # an empty queue is not there on Redis
+            return 0
 
 
 def _states() -> list[tuple[JobState, int]]:

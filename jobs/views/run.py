@@ -5,10 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
+from accounts.requests import PersonRequest
 from common.errors import PortolanError
 from jobs import registry, services
 from jobs.forms import files_value, form_groups, texts_of, typed_inputs
@@ -20,7 +21,7 @@ from storage.services.folders import folder_of
 
 
 @login_required
-def run(request: HttpRequest, project_id: UUID, tool: str) -> HttpResponse:
+def run(request: PersonRequest, project_id: UUID, tool: str) -> HttpResponse:
     """The tool's form; a POST starts the job, or shows beside the fields what must be changed."""
     project = get_project(request.user, Action.RUN, project_id)
     info = registry.get_tool(tool)
@@ -40,10 +41,11 @@ def run(request: HttpRequest, project_id: UUID, tool: str) -> HttpResponse:
 
 @login_required
 @require_GET
-def matches(request: HttpRequest, project_id: UUID) -> HttpResponse:
+def matches(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """How many files a typed pattern, folder or list names now."""
     project = get_project(request.user, Action.VIEW, project_id)
-    text = next((typed for name, typed in request.GET.items() if name.startswith("inputs.")), "").strip()
+    text = next((typed for name, typed in request.GET.dict().items() if name.startswith("inputs.")), "")
+    text = str(text).strip()
     context: dict[str, Any] = {"text": text}
     if text:
         try:
@@ -53,7 +55,7 @@ def matches(request: HttpRequest, project_id: UUID) -> HttpResponse:
     return render(request, "jobs/matches.html", context)
 
 
-def _start(request: HttpRequest, project_id: UUID, info: registry.ToolInfo, earlier: Job | None) -> Job:
+def _start(request: PersonRequest, project_id: UUID, info: registry.ToolInfo, earlier: Job | None) -> Job:
     inputs = typed_inputs(info.schema, request.POST.dict())
     idempotency_key = request.POST.get("key") or None
     if earlier:
@@ -73,22 +75,22 @@ def _start(request: HttpRequest, project_id: UUID, info: registry.ToolInfo, earl
     )
 
 
-def _earlier(request: HttpRequest, project_id: UUID) -> Job | None:
+def _earlier(request: PersonRequest, project_id: UUID) -> Job | None:
     wanted = request.POST.get("from") or request.GET.get("from")
     return services.get_job(request.user, Action.RUN, wanted) if wanted else None
 
 
-def _texts(request: HttpRequest, info: registry.ToolInfo, earlier: Job | None) -> dict[str, str]:
+def _texts(request: PersonRequest, info: registry.ToolInfo, earlier: Job | None) -> dict[str, str]:
     if request.method == "POST":
-        typed = {name.removeprefix("inputs."): text for name, text in request.POST.items()}
+        typed = {name.removeprefix("inputs."): text for name, text in request.POST.dict().items()}
         return {name: typed.get(name, "") for name in info.schema.get("properties", {})}
     if request.GET.get("sample"):
         return texts_of(info.form.sample)
     texts = texts_of(earlier.inputs) if earlier else {}
-    return {**texts, **{name: text for name, text in request.GET.items() if name in info.schema["properties"]}}
+    return {**texts, **{name: text for name, text in request.GET.dict().items() if name in info.schema["properties"]}}
 
 
-def _frame(request: HttpRequest, info: registry.ToolInfo) -> dict[str, Any]:
+def _frame(request: PersonRequest, info: registry.ToolInfo) -> dict[str, Any]:
     sites = list(ComputeSite.objects.filter(enabled=True).order_by("name"))
     given = request.POST if request.method == "POST" else request.GET
     return {

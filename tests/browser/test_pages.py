@@ -1,0 +1,103 @@
+"""Every page in light and dark, wide and narrow: no finding of axe, nothing wider than the screen, no broken script."""
+
+import httpx
+import pytest
+
+from tests.browser.conftest import NARROW, WIDE, shoot, violations
+from tests.live import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+
+
+@pytest.fixture(scope="module")
+def places(instance):
+    """Addresses of all pages, by name, with a project from the sample that holds a failed job."""
+    with instance.client() as api:
+        project = api.post("/projects/", json={"name": "All pages", "source": "sample"}).json()["id"]
+        wait_until(lambda: api.get(f"/projects/{project}/files/", params={"path": "samples"}).is_success, what="sample")
+        wait_until(lambda: _started(api, project), what="a job")
+        job = api.get(f"/projects/{project}/jobs/").json()["results"][0]["id"]
+        wait_until(lambda: api.get(f"/jobs/{job}/").json()["final"], seconds=60, what="the job's end")
+    at = f"/projects/{project}"
+    return {
+        "start": "/", "projects": "/projects/", "new-project": "/projects/new/", "files": f"{at}/files/?path=samples",
+        "text": f"{at}/files/?path=samples&look=samples/samples.json", "trash": f"{at}/files/trash/",
+        "people": f"{at}/people/", "activity": f"{at}/activity/", "settings": f"{at}/settings/", "jobs": f"{at}/jobs/",
+        "map": f"{at}/files/?path=samples/resolution&look=samples/resolution/half1.mrc", "tools": "/tools/",
+        "tool": "/tools/resolution_map/", "form": f"{at}/run/resolution_map/?sample=1", "job": f"/jobs/{job}/",
+        "again": f"{at}/run/resolution_map/?from={job}", "tokens": "/tokens/", "operator": "/operator/",
+    }  # fmt: skip
+
+
+def _started(api: httpx.Client, project: str) -> bool:
+    half = "samples/resolution/half1.mrc"
+    # A movie is no half map: the job fails, and its page says why.
+    movies = api.get(f"/projects/{project}/files/", params={"path": "samples/movies"}).json()["results"]
+    other = next(entry["path"] for entry in movies if entry["name"].endswith((".mrc", ".mrcs", ".tif", ".tiff")))
+    inputs = {"half1": half, "half2": other}
+    return api.post(f"/projects/{project}/jobs/", json={"tool": "resolution_map", "inputs": inputs}).is_success
+
+
+@pytest.mark.parametrize(("colours", "screen"), LOOKS)
+def test_every_page_can_be_used_by_everybody(open_page, instance, places, colours, screen):
+    page = open_page(color_scheme=colours, viewport=screen)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(f"{page.url} {error}"))
+    page.on("console", lambda said: wrong.append(f"{page.url} {said.text}") if said.type == "error" else None)
+    for name, address in places.items():
+        page.goto(instance.url + address)
+        page.wait_for_load_state("load")
+        wrong += violations(page)
+        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        wrong += [f"{name} is {over} px too wide"] if over > 0 else []
+        shoot(page, f"{name}-{screen['width']}-{colours}")
+    assert wrong == []
+
+
+def test_sign_in_and_a_missing_page_can_be_used_by_everybody(browser, instance):
+    page = browser.new_context().new_page()
+    for address in ("/login/", "/nothing/"):
+        page.goto(instance.url + address)
+        assert violations(page) == []
+        shoot(page, address.strip("/"))
+
+
+def test_a_form_is_filled_and_sent_with_the_keyboard_alone(open_page, instance, places):
+    page = open_page()
+    page.goto(instance.url + places["again"])
+    page.get_by_label("Second half map").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="samples").wait_for()
+    dialog.get_by_role("button", name="samples").press("Enter")
+    dialog.get_by_role("button", name="resolution").press("Enter")
+    dialog.get_by_role("button", name="half2.mrc").press("Enter")
+    assert page.get_by_label("Second half map").input_value() == "samples/resolution/half2.mrc"
+
+
+def test_a_wrong_value_is_told_beside_its_field_and_at_the_top(open_page, instance, places):
+    page = open_page()
+    page.goto(instance.url + places["form"])
+    page.get_by_label("First half map").fill("samples/none.mrc")
+    page.get_by_role("button", name="Start").click()
+    assert page.get_by_label("First half map").get_attribute("aria-invalid") == "true"
+    assert violations(page) == []
+    page.get_by_role("alert").get_by_role("link").first.click()
+    assert page.evaluate("document.activeElement.id || location.hash").endswith("in-half1")
+    assert page.get_by_label("Second half map").input_value() == "samples/resolution/half2.mrc"
+
+
+def test_a_file_is_uploaded_deleted_and_brought_back(open_page, instance, places, tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("good ice")
+    page = open_page()
+    page.goto(instance.url + places["files"])
+    page.get_by_label("Upload files").set_input_files(file)
+    page.get_by_role("link", name="notes.txt", exact=True).wait_for(timeout=20_000)
+    page.get_by_label("Tick notes.txt").check()
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("link", name="notes.txt", exact=True).wait_for()
