@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,9 @@ runtime = "runc"
 [containers]
 log_driver = "k8s-file"
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[network]
+network_backend = "netavark"
+network_config_dir = "{place}/networks"
 """
 STORAGE_CONF = """[storage]
 driver = "overlay"
@@ -49,7 +53,7 @@ def environment() -> dict[str, str]:
     """The environment that keeps podman within ``PLACE``."""
     PLACE.mkdir(parents=True, exist_ok=True)
     texts = {
-        "containers.conf": CONTAINERS_CONF,
+        "containers.conf": CONTAINERS_CONF.format(place=PLACE),
         "storage.conf": STORAGE_CONF.format(place=PLACE),
         "registries.conf": "",
     }
@@ -150,7 +154,7 @@ class Deployment:
         }
         self.file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         self.file.chmod(0o600)
-        call(*self.compose, "up", "-d", "--no-build", env=self.env, quiet=True)
+        call(*self.compose, "up", "-d", "--no-build", env=self.env)
         deadline = time.monotonic() + 300
         while not self.ready():
             if time.monotonic() > deadline:
@@ -190,6 +194,8 @@ def main() -> int:
     env = environment()
     make_images(env)
     deployment = Deployment(env)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("Stopped."))
     try:
         deployment.up()
         token = deployment.manage("demo_people", "--token", "researcher").split()[-1]
