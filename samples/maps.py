@@ -56,7 +56,7 @@ def blurred_by_place(volume: Array, resolution: Array) -> Array:
     for number, level in enumerate(levels):
         low_pass = 1 / np.sqrt(1 + (k * level) ** 24)
         weight = np.clip(1 - np.abs(place - number), 0, 1)
-        mixed += weight * np.fft.irfftn(spectrum * low_pass, s=volume.shape)
+        mixed += weight * np.fft.irfftn(spectrum * low_pass, s=volume.shape, axes=(0, 1, 2))
     return mixed
 
 

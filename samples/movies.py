@@ -78,7 +78,9 @@ def field(plan: Plan, rng: np.random.Generator) -> Array:
         scene[y : y + PARTICLE_BOX, x : x + PARTICLE_BOX] += projection(angles, PARTICLE_BOX, PIXEL_SIZE, 2.5)
     k = frequencies(scene.shape, PIXEL_SIZE)
     defocus = rng.uniform(9000, 16000)
-    seen = np.fft.irfftn(np.fft.rfftn(scene) * transfer(k, defocus) * np.exp(-60 * k**2 / 4), s=scene.shape)
+    seen = np.fft.irfftn(
+        np.fft.rfftn(scene) * transfer(k, defocus) * np.exp(-60 * k**2 / 4), s=scene.shape, axes=(0, 1)
+    )
     intensity: Array = np.clip(1 + 0.35 * seen / seen.std() * 0.5, 0.05, None)
     return intensity
 

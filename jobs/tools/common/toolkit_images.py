@@ -1,5 +1,6 @@
 """Reading MRC, TIFF and EER images with checks made before any heavy work, and small pictures of them."""
 
+import logging
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from scipy import ndimage
 from toolkit import ToolError, whole
 
 Array = NDArray[np.floating]
+
+# What tifffile would log about a damaged file is said in the one line of a ToolError.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 MRC_BYTES = {0: 1.0, 1: 2.0, 2: 4.0, 4: 8.0, 6: 2.0, 12: 2.0, 101: 0.5}
 """Bytes of a pixel by the MRC2014 mode; 101 is four bits, with each row padded to whole bytes."""

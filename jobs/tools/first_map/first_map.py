@@ -33,15 +33,18 @@ ROUNDS = {"quick": (20, 20, 5), "standard": (30, 60, 10), "thorough": (50, 200, 
 SYMMETRY = re.compile(r"C[1-9]\d?|D[1-9]\d?|T|O|I[1-4]?")
 SLICE_SIDE = 220
 
+LOOK_BACK = 10
+"""The chart compares a map with the one so many iterations before: next to each other they always look alike."""
+
 
 @dataclass(kw_only=True)
 class Search:
-    """One seed's search: the points of its chart so far and the last map it wrote."""
+    """One seed's search: the points of its chart so far and the newest of its maps, the last one at the end."""
 
     seed: int
     points: list[dict[str, Any]]
+    maps: list[NDArray[np.floating]]
     iteration: int = -1
-    last: NDArray[np.floating] | None = None
 
     @property
     def root(self) -> str:
@@ -183,14 +186,15 @@ class Watch:
         general = starfile.read(WORK / f"{stem}_model.star", always_dict=True)["model_general"]
         volumes = [read_volume(WORK / f"{stem}_class{index:03d}.mrc") for index in range(1, self.classes + 1)]
         current = np.stack(volumes)
-        if search.last is not None:
-            likeness = correlation(search.last, current)
+        if search.maps:
+            likeness = correlation(search.maps[0], current)
             sure = float(value_of(general, "rlnAveragePmax"))
             row = {"seed": str(search.seed), "iteration": iteration, "likeness": round(likeness, 4)}
             search.points.append({**row, "sure": round(sure, 4)})
         for old in WORK.glob(f"{search.root}_it{search.iteration:03d}_*"):
             old.unlink()
-        search.last, search.iteration = current, iteration
+        search.maps = [*search.maps[-(LOOK_BACK - 1) :], current]
+        search.iteration = iteration
 
     def draw(self, best: int | None = None) -> None:
         """The chart stands with all points so far; the kept seed stands out once it is known."""
@@ -219,7 +223,7 @@ def correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float
 
 
 def progress_chart(rows: list[dict[str, Any]], best: int | None) -> dict[str, Any]:
-    """Return two curves per seed: how alike the map is to the one before, and how sure the orientations are."""
+    """Return two curves per seed: how alike the map is to an earlier one, and how sure the orientations are."""
     colour: dict[str, Any] = category("seed", "seed")
     if best is not None:
         test = {"test": f"datum.seed == '{best}'", "value": ACCENT}
@@ -237,9 +241,9 @@ def progress_chart(rows: list[dict[str, Any]], best: int | None) -> dict[str, An
                 "tooltip": [category("seed", "seed"), number("iteration", "iteration"), number(field, title)],
             },
         }
-        for field, title in (("likeness", "likeness to the map before"), ("sure", "mean Pmax"))
+        for field, title in (("likeness", f"likeness {LOOK_BACK} rounds on"), ("sure", "mean Pmax"))
     ]
-    subtitle = "a settled search is flat and close to 1" + (f"; seed {best} was kept" if best is not None else "")
+    subtitle = "both come close to 1 when a search settles" + (f"; seed {best} was kept" if best is not None else "")
     return chart("Progress of each seed", {"data": {"values": rows}, "vconcat": views}, subtitle=subtitle)
 
 
@@ -278,11 +282,11 @@ def finish(searches: list[Search], averages: Averages, watch: Watch) -> None:
     """The kept seed's maps, the table of scores, the slices and the summary stand under their final names."""
     rows = scores(searches, len(averages.images))
     best = next(search for search in searches if search.seed == rows[0]["seed"])
-    if best.last is None:
+    if not best.maps:
         raise ToolError("no-map", "RELION wrote no map.", hint="Look at the seed logs.")
     shares = class_shares(best)
     order = sorted(range(len(shares)), key=lambda index: -shares[index])
-    volumes = best.last[order]
+    volumes = best.maps[-1][order]
     for index, volume in enumerate(volumes, start=1):
         write_image(Path(f"map_class{index:03d}.mrc"), volume, averages.pixel_size)
     save_png(Path("slices.png"), slices(volumes))
@@ -305,7 +309,7 @@ def main() -> None:
     """Check the averages, search from every seed and keep the best map."""
     given = parse()
     averages = prepare(given)
-    searches = [Search(seed=given.first_seed + index, points=[]) for index in range(given.seeds)]
+    searches = [Search(seed=given.first_seed + index, points=[], maps=[]) for index in range(given.seeds)]
     for search in searches:
         (WORK / f"seed{search.seed}").mkdir()
     watch = Watch(given, searches)

@@ -108,8 +108,14 @@ def table(drifts: list[Drift], dose_per_frame: float) -> list[dict[str, Any]]:
 def summary_chart(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the chart of total motion per movie, early and late stacked, outliers marked."""
     parts = [
-        {"movie": row["movie"], "part": part, "motion": row[key], "outlier": row["outlier"], "at": place}
-        for place, row in enumerate(rows, start=1)
+        {
+            "movie": row["movie"],
+            "part": part,
+            "motion": row[key],
+            "total": row["total_motion_A"],
+            "outlier": row["outlier"],
+        }
+        for row in rows
         for part, key in (("early", "early_motion_A"), ("late", "late_motion_A"))
     ]
     bars = {
@@ -117,13 +123,26 @@ def summary_chart(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "encoding": {
             "y": number("motion", "path length (Å)", stack="zero"),
             "color": category("part", None, scale={"domain": ["early", "late"], "range": [ACCENT, "#9cc5d6"]}),
-            "tooltip": [category("movie", "movie"), category("part", "part"), number("motion", "Å")],
+            "order": {"field": "part", "sort": "ascending"},
+            "tooltip": [
+                category("movie", "movie"),
+                category("part", "part"),
+                number("motion", "Å"),
+                number("total", "in all"),
+            ],
         },
     }
     marks = {
         "transform": [{"filter": "datum.outlier == 'yes' && datum.part == 'late'"}],
-        "mark": {"type": "text", "text": "▲ outlier", "dy": 12, "baseline": "top", "color": WARN, "fontWeight": "bold"},
-        "encoding": {"y": {"value": 0}},
+        "mark": {
+            "type": "text",
+            "text": "outlier",
+            "dy": -5,
+            "baseline": "bottom",
+            "color": WARN,
+            "fontWeight": "bold",
+        },
+        "encoding": {"y": number("total", "path length (Å)")},
     }
     names = len(rows) <= 40
     body = {

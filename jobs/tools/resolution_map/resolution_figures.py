@@ -146,7 +146,7 @@ def coloured_slice(
     bottom, top = np.percentile(density, [1, 99.7])
     light = np.clip((density - bottom) / max(float(top - bottom), 1e-12), 0, 1)[..., None]
     colour = palette(resolution, *span).astype(float)
-    tinted = colour * (0.25 + 0.75 * light)
+    tinted = colour * (0.4 + 0.6 * light)
     grey = np.repeat(255 * (0.08 + 0.5 * light), 3, axis=-1)
     picture = np.where(inside[..., None], tinted, grey)
     return fit(np.ascontiguousarray(np.flipud(picture).astype(np.uint8)), 260)
@@ -160,7 +160,11 @@ def scale_bar(span: tuple[float, float], width: int) -> Image.Image:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
     for part in np.linspace(0, 1, 5):
         value = span[0] + part * (span[1] - span[0])
-        draw.text((30 + part * (width - 61), 26), f"{value:.1f} Å", fill="#222222", font=font, anchor="mt")
+        place = 30 + part * (width - 61)
+        draw.text((place, 26), f"{value:.1f} A", fill="#222222", font=font, anchor="mt")
+        # The font has no Å: the ring is drawn over the A.
+        right = place + draw.textlength(f"{value:.1f} A", font=font) / 2
+        draw.ellipse((right - 7, 21, right - 3, 25), outline="#222222")
     return picture
 
 
