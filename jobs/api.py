@@ -222,7 +222,7 @@ class JobStreamViewSet(GenericViewSet):
         operation_id="jobs_stream",
         summary="Follow a job",
         tags=["jobs"],
-        responses={(200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "Server-sent events.")},
+        responses={(200, "text/event-stream"): OpenApiResponse(OpenApiTypes.OBJECT, "Server-sent events.")},
     )
     def stream(self, request: Request, job_id: UUID) -> StreamingHttpResponse:
         """Server-sent events: an event ``job`` at once and at each change; the stream ends with the job.

@@ -77,7 +77,7 @@ class JobSerializer(serializers.ModelSerializer):
     state = serializers.ChoiceField(choices=JobState.choices, read_only=True)
     state_label = serializers.CharField(source="get_state_display", read_only=True)
     final = serializers.BooleanField(source="job_state.final", read_only=True)
-    submitted_by = serializers.CharField(source="submitted_by.username", read_only=True, default=None)
+    submitted_by = serializers.CharField(source="submitted_by.username", read_only=True, allow_null=True, default=None)
     rerun_of = serializers.UUIDField(source="rerun_of_id", read_only=True, allow_null=True)
     folder = serializers.CharField(source="folder_path", read_only=True, help_text="Its path in the project's folder.")
     inputs = serializers.DictField(read_only=True)
@@ -155,7 +155,7 @@ class JobsQuerySerializer(serializers.Serializer):
 class EventSerializer(serializers.ModelSerializer):
     """One change of a job's state."""
 
-    actor = serializers.CharField(source="actor.username", read_only=True, default=None)
+    actor = serializers.CharField(source="actor.username", read_only=True, allow_null=True, default=None)
 
     class Meta:
         model = JobEvent

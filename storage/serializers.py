@@ -119,7 +119,7 @@ class TrashSerializer(serializers.ModelSerializer):
     """Something deleted, and until when it can be taken back."""
 
     deleted_at = serializers.DateTimeField(source="created_at", read_only=True)
-    deleted_by = serializers.CharField(source="deleted_by.display_name", read_only=True, default=None)
+    deleted_by = serializers.CharField(source="deleted_by.display_name", read_only=True, allow_null=True, default=None)
 
     class Meta:
         model = TrashItem

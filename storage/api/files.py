@@ -180,7 +180,7 @@ class ContentViewSet(GenericViewSet):
         summary="Look at a file",
         tags=["files"],
         parameters=[PreviewQuerySerializer],
-        responses={(200, "*/*"): OpenApiResponse(OpenApiTypes.BINARY, "A picture, or JSON.")},
+        responses={(200, "*/*"): OpenApiResponse(OpenApiTypes.ANY, "A picture, or JSON.")},
     )
     def preview(self, request: Request, project_id: UUID) -> HttpResponseBase:
         """A slice of a map or movie as PNG, a page of a table as JSON, a piece of text, and more by ``form``."""

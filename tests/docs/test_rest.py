@@ -23,7 +23,7 @@ def test_the_page_shows_the_script_as_it_is(name):
 def test_the_script_brings_three_results(live_portolan, tmp_path, name):
     samples = live_portolan.home / "samples" / "samples"
     if not (samples / "samples.json").exists():
-        argv = [sys.executable, "-m", "samples", str(samples), "--small"]
+        argv = [sys.executable, "-m", "samples", str(samples)]
         subprocess.run(argv, cwd=DOCS.parent, check=True, timeout=300)
     interpreter = "sh" if name.endswith(".sh") else sys.executable
     done = subprocess.run(
