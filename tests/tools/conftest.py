@@ -74,10 +74,11 @@ def script(tmp_path: Path) -> Script:
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Script:
     """Runs a tool's script as ``script`` does, but in this process, which saves the start of Python each time."""
 
-    def run(tool: str, arguments: Sequence[object]) -> Ran:
+    def run(tool: str, arguments: Sequence[object], *, path: str = "") -> Ran:
         folder = tmp_path / f"job-{tool}"
         folder.mkdir()
         monkeypatch.chdir(folder)
+        monkeypatch.setenv("PATH", path + os.pathsep + os.environ["PATH"])
         monkeypatch.setattr(sys, "argv", [f"{tool}.py", *map(str, arguments)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as left:

@@ -23,14 +23,14 @@ def program(folder: Path, name: str, body: str) -> str:
     return str(folder)
 
 
-def align(script, movie: Path, path: str):
+def align(run, movie: Path, path: str):
     given = ["--movies", movie, "--pixel-size", 1, "--dose-per-frame", 1, "--patches-x", 1, "--patches-y", 1]
-    return script("movie_alignment", given, path=path)
+    return run("movie_alignment", given, path=path)
 
 
 @pytest.mark.parametrize("name", ["KILL", "SEGV", "TERM"])
-def test_relion_killed_by_a_signal_is_told_by_its_name(script, movie, tmp_path, name):
-    ran = align(script, movie, program(tmp_path / "bin", "relion_run_motioncorr", f"kill -{name} $$"))
+def test_relion_killed_by_a_signal_is_told_by_its_name(inside, movie, tmp_path, name):
+    ran = align(inside, movie, program(tmp_path / "bin", "relion_run_motioncorr", f"kill -{name} $$"))
     assert ran.status == 2
     assert ran.error["code"] == "program-killed"
     assert f"SIG{name}" in ran.error["message"]
@@ -38,9 +38,9 @@ def test_relion_killed_by_a_signal_is_told_by_its_name(script, movie, tmp_path, 
     assert ran.finals() == []
 
 
-def test_relion_s_own_error_is_passed_on(script, movie, tmp_path):
+def test_relion_s_own_error_is_passed_on(inside, movie, tmp_path):
     body = "echo working; echo 'ERROR: the moon is full' >&2; exit 1"
-    ran = align(script, movie, program(tmp_path / "bin", "relion_run_motioncorr", body))
+    ran = align(inside, movie, program(tmp_path / "bin", "relion_run_motioncorr", body))
     assert ran.status == 2
     assert ran.error["code"] == "program-failed"
     assert "the moon is full" in ran.error["message"]
