@@ -107,57 +107,33 @@ def table(drifts: list[Drift], dose_per_frame: float) -> list[dict[str, Any]]:
 
 def summary_chart(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the chart of total motion per movie, early and late stacked, outliers marked."""
+    kept = ("movie", "total_motion_A", "outlier")
     parts = [
-        {
-            "movie": row["movie"],
-            "part": part,
-            "motion": row[key],
-            "total": row["total_motion_A"],
-            "outlier": row["outlier"],
-        }
+        {**{key: row[key] for key in kept}, "part": part, "motion": row[f"{part}_motion_A"]}
         for row in rows
-        for part, key in (("early", "early_motion_A"), ("late", "late_motion_A"))
+        for part in ("early", "late")
     ]
+    tips = [category("movie", "movie"), category("part", "part"), number("motion", "Å")]
     bars = {
         "mark": {"type": "bar"},
         "encoding": {
             "y": number("motion", "path length (Å)", stack="zero"),
             "color": category("part", None, scale={"domain": ["early", "late"], "range": [ACCENT, "#9cc5d6"]}),
             "order": {"field": "part", "sort": "ascending"},
-            "tooltip": [
-                category("movie", "movie"),
-                category("part", "part"),
-                number("motion", "Å"),
-                number("total", "in all"),
-            ],
+            "tooltip": [*tips, number("total_motion_A", "in all")],
         },
     }
     marks = {
         "transform": [{"filter": "datum.outlier == 'yes' && datum.part == 'late'"}],
-        "mark": {
-            "type": "text",
-            "text": "outlier",
-            "dy": -5,
-            "baseline": "bottom",
-            "color": WARN,
-            "fontWeight": "bold",
-        },
-        "encoding": {"y": number("total", "path length (Å)")},
+        "mark": {"type": "text", "text": "outlier", "dy": -5, "baseline": "bottom", "color": WARN},
+        "encoding": {"y": number("total_motion_A", "path length (Å)")},
     }
     names = len(rows) <= 40
     body = {
         "width": "container",
         "height": 240,
         "data": {"values": parts},
-        "encoding": {
-            "x": {
-                "field": "movie",
-                "type": "nominal",
-                "sort": None,
-                "title": "movie",
-                "axis": {"labels": names, "ticks": names},
-            }
-        },
+        "encoding": {"x": category("movie", "movie", sort=None, axis={"labels": names, "ticks": names})},
         "layer": [bars, marks],
     }
     return chart("Motion of each movie", body, subtitle=f"early: up to {EARLY_DOSE:g} e/Å²")
