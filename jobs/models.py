@@ -80,9 +80,7 @@ class Job(UUIDModel):
         ordering: ClassVar = ["-created_at", "id"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["project", "number"], name="job_number_once"),
-            models.UniqueConstraint(
-                fields=["project", "submitted_by", "idempotency_key"], name="one_key_one_job"
-            ),
+            models.UniqueConstraint(fields=["project", "submitted_by", "idempotency_key"], name="one_key_one_job"),
         ]
 
     @property

@@ -89,9 +89,7 @@ def latest(job: Job) -> Attempt:
     return attempt
 
 
-def command_for(
-    job: Job, attempt: Attempt, info: ToolInfo, places: Places, *, must_exist: bool = True
-) -> CommandLine:
+def command_for(job: Job, attempt: Attempt, info: ToolInfo, places: Places, *, must_exist: bool = True) -> CommandLine:
     """The command of the attempt; nothing on disk is changed.
 
     With ``must_exist`` the inputs are looked for; without it they are named as they were (they may be gone by now).

@@ -64,7 +64,7 @@ def _noted(attempts: Iterable[Attempt], answers: dict[str, NativeObservation]) -
     for attempt in attempts:
         with suppress(StateConflict, NotFound):  # somebody moved it meanwhile; the next look sees what is now
             answer = answers.get(attempt.native_id)
-            if (_note(attempt, answer) if answer else _note_absent(attempt)):
+            if _note(attempt, answer) if answer else _note_absent(attempt):
                 ready.append(attempt.job_id)
         reached("observe.recorded")
     return ready

@@ -116,9 +116,7 @@ def submit_job(
     return _plan(asked) if dry_run else _submit(asked)
 
 
-def rerun_job(
-    user: User, job_id: UUID | str, *, changes: dict[str, Any], idempotency_key: str | None = None
-) -> Job:
+def rerun_job(user: User, job_id: UUID | str, *, changes: dict[str, Any], idempotency_key: str | None = None) -> Job:
     """A new job of the same tool, with the earlier inputs and ``changes`` over them; None takes an input away."""
     earlier = get_job(user, Action.RUN, job_id)
     inputs = {**earlier.inputs, **changes}

@@ -86,5 +86,3 @@ def backend(site):
 def alive(pid: int) -> bool:
     """True while the process runs (a zombie does not)."""
     return supervisor.start_ticks(pid) != 0
-
-
