@@ -45,10 +45,11 @@ assets: node_modules/.built ## the front-end bundles
 lock: .venv/dev ## resolve the dependencies again
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements/app.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml -c requirements/app.txt -o requirements/dev.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --group crate -o requirements/crate.txt
 
 .PHONY: setup-test need-demo need-test
 setup: need-demo .venv/app node_modules/.built ## packages, environment and assets for demo and serve
-setup-test: need-test .venv/dev node_modules/.built
+setup-test: need-test .venv/dev .venvs/crate/.ready node_modules/.built
 
 need-demo:
 	@deploy/need demo
@@ -72,6 +73,13 @@ need-test:
 	@echo "Installing the locked Python packages for development"
 	@$(UV) pip sync -q --require-hashes requirements/dev.txt
 	@touch .venv/app $@
+
+# The validator of crates holds other packages back, so it lives apart.
+.venvs/crate/.ready: requirements/crate.txt | .venv/bin/uv
+	@echo "Installing the locked validator of crates"
+	@$(UV) venv -q --clear --python $(PY) .venvs/crate
+	@$(UV) pip sync -q --python .venvs/crate --require-hashes requirements/crate.txt
+	@touch $@
 
 node_modules/.ready: package-lock.json
 	@echo "Installing the locked front-end packages"

@@ -1,6 +1,6 @@
 """The crate in the job folder keeps to what Process Run Crate 0.5 and RO-Crate 1.1 demand.
 
-Checked here are the MUSTs of both as far as they touch one run; the profile's own validator needs the network.
+Checked here are the MUSTs of both as far as they touch one run; ``test_crate_validator`` asks the profile's own judge.
 """
 
 import hashlib
