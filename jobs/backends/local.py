@@ -81,7 +81,7 @@ class _State:
             os.replace(self.root / "active" / name, self._folder(name) / "mark.json")
 
     def _end_stragglers(self, name: str) -> None:
-        supervisor.signal_all(supervisor.marked(name), signal.SIGKILL)
+        supervisor.signal_all(supervisor.marked(self._folder(name)), signal.SIGKILL)
 
 
 class LocalBackend(_State, Backend):
@@ -164,7 +164,7 @@ class LocalBackend(_State, Backend):
             [sys.executable, "-I", "-S", str(SUPERVISOR), str(folder / "start.json")],
             cwd="/",
             # Nothing of the portal's own environment: it may hold secrets.
-            env={"PATH": os.defpath, "PYTHONPATH": str(CODE), supervisor.MARK: spec["name"]},
+            env={"PATH": os.defpath, "PYTHONPATH": str(CODE), supervisor.MARK: spec["state"]},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -249,7 +249,7 @@ class LocalBackend(_State, Backend):
             "stdin": str(spec.stdin) if spec.stdin else None,
             "stdout": str(spec.stdout),
             "stderr": str(spec.stderr),
-            "environment": environment | {supervisor.MARK: spec.name},
+            "environment": environment | {supervisor.MARK: str(self._folder(spec.name))},
             "cores": spec.cores,
             "memory_mb": spec.memory_mb,
             "wall_seconds": spec.wall_seconds,

@@ -102,9 +102,12 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def marked(name: str) -> list[int]:
-    """Processes that carry the job's mark in their environment: its stragglers, when the supervisor is gone."""
-    wanted, found = f"{MARK}={name}".encode(), []
+def marked(state: Path) -> list[int]:
+    """Processes that carry the job's mark in their environment: its stragglers, when the supervisor is gone.
+
+    The mark is the job's state directory, so that no other site on this machine has the same.
+    """
+    wanted, found = f"{MARK}={state}".encode(), []
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
             try:

@@ -30,7 +30,7 @@ def site(db, settings) -> Iterator[ComputeSite]:
     jobs = Path(settings.PORTOLAN_HOME) / "run" / "local" / "jobs"
     for folder in jobs.iterdir() if jobs.is_dir() else []:
         (folder / "cancel").touch()
-        supervisor.signal_all(supervisor.marked(folder.name), 9)
+        supervisor.signal_all(supervisor.marked(folder), 9)
 
 
 def step(job: Job) -> Job:

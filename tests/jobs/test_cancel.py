@@ -1,5 +1,7 @@
 """Cancel in every state: nothing runs afterwards, and no job that ran is left without its word."""
 
+from pathlib import Path
+
 import pytest
 
 from common.errors import Forbidden, NotFound, StateConflict
@@ -49,7 +51,9 @@ def test_a_job_cancelled_while_it_is_being_started_is_ended(behave, contributor,
 
 
 @pytest.mark.parametrize("act", ["sleep", "stubborn"])
-def test_a_running_job_is_ended_with_its_whole_tree(behave, contributor, root, run_until, run_until_final, act):
+def test_a_running_job_is_ended_with_its_whole_tree(
+    behave, contributor, root, run_until, run_until_final, act, settings
+):
     job = run_until(behave(act, seconds=60), JobState.RUNNING)
     log = root / job.folder_path / "stdout.log"
     drive(job, lambda one: log.exists() and "asleep" in log.read_text())
@@ -58,7 +62,9 @@ def test_a_running_job_is_ended_with_its_whole_tree(behave, contributor, root, r
     run_until_final(job)
     assert job.job_state is JobState.CANCELLED
     assert not alive(child)
-    assert not supervisor.marked(job.attempts.get().native_name)
+    state = Path(settings.PORTOLAN_HOME) / "run" / "local" / "jobs" / job.attempts.get().native_name
+    assert state.is_dir()
+    assert not supervisor.marked(state)
 
 
 def test_a_cancel_while_results_are_collected_wins_and_keeps_the_files(

@@ -23,7 +23,7 @@ class TestLocal(SchedulerContract):
         yield made
         jobs = tmp_path / "local" / "jobs"
         for folder in jobs.iterdir() if jobs.is_dir() else []:
-            supervisor.signal_all(supervisor.marked(folder.name), signal.SIGKILL)
+            supervisor.signal_all(supervisor.marked(folder), signal.SIGKILL)
 
     def mark(self, backend: LocalBackend, name: str) -> dict:
         return json.loads((backend.root / "active" / name).read_text())
