@@ -4,7 +4,16 @@ import argparse
 import json
 from pathlib import Path
 
-from samples.maps import AVERAGE_BOX, AVERAGE_PIXEL, COARSEST, FINEST, HALF_PIXEL, write_averages, write_half_maps
+from samples.maps import (
+    AVERAGE_BOX,
+    AVERAGE_PIXEL,
+    COARSEST,
+    FINEST,
+    HALF_BOX,
+    HALF_PIXEL,
+    write_averages,
+    write_half_maps,
+)
 from samples.movies import DOSE_PER_FRAME, PIXEL_SIZE, Motion, Plan, write_movies
 from samples.optics import VOLTAGE
 
@@ -12,7 +21,7 @@ FULL = Plan(count=4, frames=20, size=768, particles=16)
 SMALL = Plan(count=2, frames=8, size=384, particles=4)
 
 
-def manifest(plan: Plan, motions: dict[str, Motion], box: int) -> dict[str, object]:
+def manifest(plan: Plan, motions: dict[str, Motion], box: int, pixel_size: float) -> dict[str, object]:
     """Return what samples.json says: where each thing is, its units, and the truth behind it."""
     return {
         "movies": {
@@ -40,9 +49,9 @@ def manifest(plan: Plan, motions: dict[str, Motion], box: int) -> dict[str, obje
         "resolution": {
             "half_maps": ["resolution/half1.mrc", "resolution/half2.mrc"],
             "mask": "resolution/mask.mrc",
-            "pixel_size": HALF_PIXEL,
+            "pixel_size": round(pixel_size, 4),
             "box": box,
-            "range": [FINEST, COARSEST],
+            "range": [round(value * pixel_size / HALF_PIXEL, 2) for value in (FINEST, COARSEST)],
             "truth": "truth/local_resolution.mrc",
         },
     }
@@ -50,12 +59,12 @@ def manifest(plan: Plan, motions: dict[str, Motion], box: int) -> dict[str, obje
 
 def generate(out: Path, *, small: bool = False) -> None:
     """Write the whole sample folder; `small` makes quick, coarse data for tests of the plumbing."""
-    plan, averages, box = (SMALL, 12, 48) if small else (FULL, 40, 80)
+    plan, averages, box = (SMALL, 12, 48) if small else (FULL, 40, HALF_BOX)
     out.mkdir(parents=True, exist_ok=True)
     motions = write_movies(out, plan)
     write_averages(out, averages)
-    write_half_maps(out, box)
-    (out / "samples.json").write_text(json.dumps(manifest(plan, motions, box), indent=1) + "\n")
+    pixel_size = write_half_maps(out, box)
+    (out / "samples.json").write_text(json.dumps(manifest(plan, motions, box, pixel_size), indent=1) + "\n")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from samples.structure import Array, density, projection, views
 
 AVERAGE_PIXEL = 5.0
 AVERAGE_BOX = 64
-HALF_PIXEL = 3.2
+HALF_BOX, HALF_PIXEL = 80, 3.2
 FINEST, COARSEST = 8.0, 16.0
 
 
@@ -38,20 +38,20 @@ def write_averages(out: Path, count: int) -> None:
     write_mrc(out / "truth/structure.mrc", truth, AVERAGE_PIXEL, stack=False)
 
 
-def resolution_field(box: int) -> Array:
+def resolution_field(box: int, pixel_size: float) -> Array:
     """Return the resolution in Å that each voxel is given: best near the body, worst at the ends of the arms."""
-    z, y, x = (np.mgrid[:box, :box, :box] - box // 2) * HALF_PIXEL
+    z, y, x = (np.mgrid[:box, :box, :box] - box // 2) * pixel_size
     away = np.sqrt((x - 10) ** 2 + (y + 25) ** 2 + (z + 15) ** 2)
     result: Array = FINEST + (COARSEST - FINEST) * np.clip((away - 15) / 95, 0, 1)
-    return result
+    return result * (pixel_size / HALF_PIXEL)
 
 
-def blurred_by_place(volume: Array, resolution: Array) -> Array:
+def blurred_by_place(volume: Array, resolution: Array, pixel_size: float) -> Array:
     """Return the map with each voxel low-passed at its own resolution, between seven filtered copies."""
-    k = frequencies(volume.shape, HALF_PIXEL)
+    k = frequencies(volume.shape, pixel_size)
     spectrum = np.fft.rfftn(volume)
-    levels = np.linspace(FINEST, COARSEST, 7)
-    place = np.clip((resolution - FINEST) / (COARSEST - FINEST) * (len(levels) - 1), 0, len(levels) - 1)
+    levels = np.linspace(resolution.min(), resolution.max(), 7)
+    place = (resolution - levels[0]) / (levels[-1] - levels[0]) * (len(levels) - 1)
     mixed = np.zeros_like(volume)
     for number, level in enumerate(levels):
         low_pass = 1 / np.sqrt(1 + (k * level) ** 24)
@@ -60,15 +60,19 @@ def blurred_by_place(volume: Array, resolution: Array) -> Array:
     return mixed
 
 
-def write_half_maps(out: Path, box: int) -> None:
-    """Write resolution/half1.mrc, half2.mrc and mask.mrc, and the true local resolution under truth/."""
+def write_half_maps(out: Path, box: int) -> float:
+    """Write resolution/half1.mrc, half2.mrc and mask.mrc, and the true local resolution under truth/.
+
+    Return the pixel size in Å: a smaller box has larger pixels, and its resolution is coarser by as much.
+    """
     for folder in ("resolution", "truth"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(37)
-    volume = density(box, HALF_PIXEL, 1.6)
-    resolution = resolution_field(box)
-    signal = blurred_by_place(volume, resolution)
-    envelope = ndimage.gaussian_filter(volume, 8.0 / HALF_PIXEL)
+    pixel_size = HALF_PIXEL * HALF_BOX / box
+    volume = density(box, pixel_size, pixel_size / 2)
+    resolution = resolution_field(box, pixel_size)
+    signal = blurred_by_place(volume, resolution, pixel_size)
+    envelope = ndimage.gaussian_filter(volume, 8.0 / pixel_size)
     inside = ndimage.binary_dilation(envelope > 0.12 * envelope.max(), iterations=2)
     edge = ndimage.distance_transform_edt(~inside)
     mask = 0.5 + 0.5 * np.cos(np.pi * np.clip(edge / 5, 0, 1))
@@ -76,6 +80,7 @@ def write_half_maps(out: Path, box: int) -> None:
     sigma = 0.45 * signal[inside].std()
     for half in (1, 2):
         noisy = (signal + rng.normal(scale=sigma, size=signal.shape)).astype(np.float32)
-        write_mrc(out / f"resolution/half{half}.mrc", noisy / np.float32(signal.max()), HALF_PIXEL, stack=False)
-    write_mrc(out / "resolution/mask.mrc", mask.astype(np.float32), HALF_PIXEL, stack=False)
-    write_mrc(out / "truth/local_resolution.mrc", resolution.astype(np.float32), HALF_PIXEL, stack=False)
+        write_mrc(out / f"resolution/half{half}.mrc", noisy / np.float32(signal.max()), pixel_size, stack=False)
+    write_mrc(out / "resolution/mask.mrc", mask.astype(np.float32), pixel_size, stack=False)
+    write_mrc(out / "truth/local_resolution.mrc", resolution.astype(np.float32), pixel_size, stack=False)
+    return pixel_size

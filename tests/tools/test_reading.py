@@ -9,6 +9,7 @@ import toolkit_images as images
 from alignment_motion import Drift, drift_chart, summary_chart, table
 from resolution_figures import palette
 
+from tests.tools.eer import write_eer
 from tests.tools.test_bad_input import noise, star, write_mrc, write_tiff
 
 
@@ -43,6 +44,14 @@ def test_four_bit_movies_are_read_low_half_first(tmp_path):
     path.write_bytes(bytes(header) + packed.tobytes())
     assert images.inspect(path, "movies").frames == 2
     assert np.array_equal(np.stack(list(images.read_frames(path))), values[:, :, :9])
+
+
+@pytest.mark.parametrize("share", [0.5, 0.01, 0.0005])
+def test_eer_frames_are_read_as_they_were_counted(tmp_path, share):
+    frames = [np.random.default_rng(seed).random((96, 64)) < share for seed in range(3)]
+    path = write_eer(tmp_path / "a.eer", frames)
+    assert images.inspect(path, "movies").frames == 3
+    assert np.array_equal(np.stack(list(images.read_frames(path))), np.stack(frames))
 
 
 @pytest.mark.parametrize("compression", [None, "zlib", "lzw"])

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import starfile
+from scipy import ndimage
 
 from tests.tools import compare
+from tests.tools.eer import write_eer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -71,6 +74,24 @@ def test_a_gain_upside_down_is_told(script, samples):
     ran = align(script, samples, ["mic_001.tiff"], "--gain-flip", 1, "--patches-x", 1, "--patches-y", 1)
     assert ran.status == 0, ran.stderr
     assert "gain-orientation" in ran.stdout
+
+
+def test_eer_movies_are_aligned_and_lie_as_relion_puts_them(script, tmp_path):
+    rng = np.random.default_rng(4)
+    sample = ndimage.gaussian_filter(rng.normal(size=(4096, 4096)).astype(np.float32), 3)
+    chance = 0.012 * np.clip(1 + 0.8 * sample / sample.std(), 0, None)
+    moved = [
+        rng.random(sample.shape, dtype=np.float32) < np.roll(chance, (3 * (n // 2), -2 * (n // 2)), (0, 1))
+        for n in range(8)
+    ]
+    microscope = ["--pixel-size", 1, "--dose-per-frame", 1, "--patches-x", 1, "--patches-y", 1, "--threads", 2]
+    movie = write_eer(tmp_path / "a.eer", moved)
+    ran = script("movie_alignment", ["--movies", movie, *microscope, "--eer-grouping", 2])
+    assert ran.status == 0, ran.stderr
+    shifts = starfile.read(ran.folder / "motion/a_motion.star")["global_shift"].to_numpy(float)[:, 1:]
+    assert np.abs(shifts - [[2.0 * n, -3.0 * n] for n in range(4)]).max() < 0.2
+    before, after = (compare.read(ran.folder / name) for name in ("before/a_before.mrc", "aligned/a_aligned.mrc"))
+    assert compare.correlation(before, after) > 10 * abs(compare.correlation(before[::-1], after))
 
 
 def test_first_map_kept_by_its_own_score_meets_the_structure(script, samples):

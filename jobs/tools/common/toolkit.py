@@ -179,10 +179,13 @@ def check_ended(program: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def last_words(log: Path, limit: int = 300) -> str:
-    """Return what a program's log says at the end: its error when it names one, else its last line."""
+    """Return what a program's log says at the end: its error, which RELION puts on the next line, or its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
-    told = [line for line in lines if "error" in line.lower() and not line.startswith(("$", "in:", "==="))]
-    return (told or lines or ["it said nothing"])[-1][:limit]
+    told = [place for place, line in enumerate(lines) if "error" in line.lower() and not line.startswith("$")]
+    if not told:
+        return (lines or ["it said nothing"])[-1][:limit]
+    words = " ".join(lines[told[-1] : told[-1] + 2]) if lines[told[-1]].endswith(":") else lines[told[-1]]
+    return words[:limit]
 
 
 def run_program(argv: Sequence[str], *, log: Path, cwd: Path, follow: Callable[[], None] | None = None) -> None:

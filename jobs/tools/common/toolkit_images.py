@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagecodecs
 import mrcfile
 import numpy as np
 import tifffile
@@ -25,6 +26,8 @@ MRC_BYTES = {0: 1.0, 1: 2.0, 2: 4.0, 4: 8.0, 6: 2.0, 12: 2.0, 101: 0.5}
 MRC_ENDS = (".mrc", ".mrcs", ".map")
 TIFF_ENDS = (".tif", ".tiff")
 EER_ENDS = (".eer",)
+EER_SKIP_BITS = {65000: 8, 65001: 7}
+"""Bits that count the empty pixels before an electron, by the TIFF compression's number; as RELION 3.1 knows them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,8 @@ def _inspect_tiff(path: Path, about: str) -> Picture:
     try:
         with tifffile.TiffFile(path) as tiff:
             first, count = tiff.pages.first, len(tiff.pages)
+            if path.suffix.lower() in EER_ENDS:
+                count = sum(page.aspage().compression in EER_SKIP_BITS for page in tiff.pages)
             height, width = first.shape[:2]
             ends = [
                 at + length
@@ -117,12 +122,13 @@ def broken(path: Path, about: str, why: str) -> ToolError:
 def read_frames(path: Path) -> Iterator[Array]:
     """Yield the frames of a movie, rows in MRC's order: TIFF rows run the other way, and RELION flips them as well."""
     ending = path.suffix.lower()
-    if ending in TIFF_ENDS + EER_ENDS:
+    if ending in TIFF_ENDS:
         with tifffile.TiffFile(path) as tiff:
             for page in tiff.pages:
-                image = np.asarray(page.asarray(), dtype=np.float32)
-                # RELION takes TIFF upside down, but EER as it is.
-                yield image if ending in EER_ENDS else np.flipud(image)
+                yield np.flipud(np.asarray(page.asarray(), dtype=np.float32))
+        return
+    if ending in EER_ENDS:
+        yield from _read_eer(path)
         return
     with mrcfile.open(path, header_only=True, permissive=True) as mrc:
         mode, skip = int(mrc.header.mode), 1024 + int(mrc.header.nsymbt)
@@ -133,6 +139,22 @@ def read_frames(path: Path) -> Iterator[Array]:
     with mrcfile.mmap(path, permissive=True) as mrc:
         for frame in np.asarray(mrc.data).reshape(-1, ny, nx):
             yield np.asarray(frame, dtype=np.float32)
+
+
+def _read_eer(path: Path) -> Iterator[Array]:
+    """Yield the electrons of each raw EER frame on the camera's own pixels; RELION does not flip them."""
+    with tifffile.TiffFile(path) as tiff:
+        for page in tiff.pages:
+            frame = page.aspage()
+            if frame.compression not in EER_SKIP_BITS:
+                continue  # the sum that some cameras put before the frames
+            parts = []
+            for at, length in zip(frame.dataoffsets, frame.databytecounts, strict=True):
+                tiff.filehandle.seek(at)
+                parts.append(tiff.filehandle.read(length))
+            data = b"".join(parts)
+            data += b"\0" * (len(data) % 2)  # the decoder takes whole words only
+            yield imagecodecs.eer_decode(data, frame.shape, EER_SKIP_BITS[frame.compression], 2, 2).astype(np.float32)
 
 
 def _read_nibbles(path: Path, skip: int, shape: tuple[int, int, int]) -> Iterator[Array]:

@@ -7,8 +7,6 @@ from pathlib import Path
 from toolkit import Parser, ToolError, above_zero, require
 from toolkit_images import EER_ENDS, Picture, inspect
 
-EER_FRAME_SIDES = (4096, 8192)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Movie:

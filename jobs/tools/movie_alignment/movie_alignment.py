@@ -75,6 +75,7 @@ class Alignment:
             f"{given.bfactor:g}",
         ]
         argv += ["--bin_factor", f"{given.binning:g}", "--grouping_for_ps", str(self.spectrum_group())]
+        argv += ["--ps_size", str(self.spectrum_side())]
         argv += ["--first_frame_sum", str(given.first_frame), "--last_frame_sum", str(given.last_frame)]
         if given.dose_weighting:
             argv += ["--dose_weighting", "--save_noDW"]
@@ -88,6 +89,11 @@ class Alignment:
     def spectrum_group(self) -> int:
         """Return how many frames make about 4 e/Å², which is what a power spectrum is summed over."""
         return max(1, round(4.0 / self.given.dose_per_frame))
+
+    def spectrum_side(self) -> int:
+        """Return the side of the power spectra: even, and no larger than the binned average, which RELION refuses."""
+        picture = self.movies[0].picture
+        return min(SPECTRUM_SIDE, int(min(picture.width, picture.height) / self.given.binning) // 2 * 2)
 
     def follow(self) -> None:
         """Every movie that RELION has finished since the last look has its results, and the charts show it."""
@@ -150,12 +156,11 @@ class Alignment:
                 yield frame if self.gain is None else frame * self.gain
 
     def average_before(self, movie: Movie) -> Array:
-        """Return the average of the frames as they lie, unaligned, with the gain applied."""
-        total, count = np.zeros((movie.picture.height, movie.picture.width), np.float32), 0
+        """Return the frames laid on each other unaligned, gain applied: their sum, as RELION's averages are sums."""
+        total = np.zeros((movie.picture.height, movie.picture.width), np.float32)
         for frame in self.frames(movie):
             total += frame
-            count += 1
-        return total / max(1, count)
+        return total
 
     def spectrum_before(self, movie: Movie) -> Array:
         """Return the mean amplitude spectrum of sums of a few unaligned frames, for comparison with RELION's."""
