@@ -62,6 +62,7 @@ class Supervisor:
         self.home = home
         self.say = say
         self.children = [_Child(service) for service in services]
+        self.strangers = {process.pid for process in psutil.Process().children()}
         self.setpriv = program("setpriv")
         for folder in (places.run_dir(home), places.log_dir(home)):
             places.private(folder)
@@ -90,13 +91,14 @@ class Supervisor:
         for child in reversed(self.children):
             self._end(child)
         if with_orphans:
-            _end_all(psutil.Process().children(recursive=True))
+            left = [one for other in self.others() for one in (other, *other.children(recursive=True))]
+            _end_all(left)
         self._reap()
 
     def others(self) -> list[psutil.Process]:
         """What services started and left running on its own, such as jobs."""
-        ours = {child.process.pid for child in self.children if child.process}
-        return [process for process in psutil.Process().children() if process.pid not in ours]
+        known = {child.process.pid for child in self.children if child.process} | self.strangers
+        return [process for process in psutil.Process().children() if process.pid not in known]
 
     def _launch(self, child: _Child) -> None:
         name = child.service.name
