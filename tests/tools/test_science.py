@@ -94,18 +94,6 @@ def test_eer_movies_are_aligned_and_lie_as_relion_puts_them(script, tmp_path):
     assert compare.correlation(before, after) > 10 * abs(compare.correlation(before[::-1], after))
 
 
-def test_first_map_kept_by_its_own_score_meets_the_structure(script, samples):
-    search = ["--particle-diameter", 250, "--effort", "quick", "--offset-range", 2, "--seeds", 4, "--threads", 2]
-    ran = script("first_map", ["--averages", samples / "averages/averages.mrcs", *search])
-    assert ran.status == 0, ran.stderr
-    made = compare.read(ran.folder / "map_class001.mrc")
-    assert compare.best_correlation(made, compare.read(samples / "truth/structure.mrc"), 5.0) >= 0.75
-    with (ran.folder / "scores.csv").open() as table:
-        rows = list(csv.DictReader(table))
-    assert [row["kept"] for row in rows] == ["yes", "no", "no", "no"]
-    assert float(rows[0]["score"]) == max(float(row["score"]) for row in rows)
-
-
 def test_local_resolution_follows_the_truth(script, samples, truth):
     folder = samples / "resolution"
     maps = ["--half1", folder / "half1.mrc", "--half2", folder / "half2.mrc", "--mask", folder / "mask.mrc"]
