@@ -48,7 +48,6 @@ class Run:
     description: str
     tool: str
     tool_title: str
-    tool_version: str
     tool_digest: str
     software: Mapping[str, str]
     agent: str
@@ -93,15 +92,19 @@ def crate_of(run: Run, *, inputs: Iterable[CrateFile], outputs: Iterable[CrateFi
 
 def _instrument(crate: ROCrate, run: Run) -> ContextEntity:
     tool = crate.add(_entity(crate, f"#tool-{run.tool}", "SoftwareApplication", name=run.tool_title))
-    tool["softwareVersion"] = run.tool_version or f"sha256:{run.tool_digest[:16]}"
+    tool["softwareVersion"] = f"sha256:{run.tool_digest[:16]}"
     tool["identifier"] = f"sha256:{run.tool_digest}"
     needed = [
-        crate.add(_entity(crate, f"#software-{quote(name)}", "SoftwareApplication", name=name, softwareVersion=version))
+        crate.add(_entity(crate, f"#software-{quote(name)}", "SoftwareApplication", name=name, **_version(version)))
         for name, version in run.software.items()
     ]
     if needed:
         tool["softwareRequirements"] = needed
     return tool
+
+
+def _version(version: str) -> Json:
+    return {"softwareVersion": version} if version else {}
 
 
 def _values(crate: ROCrate, run: Run) -> list[ContextEntity]:

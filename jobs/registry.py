@@ -24,13 +24,14 @@ Stamp = tuple[tuple[str, int, int], ...]
 class ToolInfo:
     """A tool as pages, API and jobs see it. ``digest`` is the SHA-256 over all that runs, so it changes with a script.
 
-    ``schema`` is the JSON Schema of the inputs; ``form`` the hint with groups, sample, queue and results.
+    ``schema`` is the JSON Schema of the inputs; ``form`` the hint with groups, sample, queue and results; ``software``
+    has the version of each package that the tool is known to work with, by name ("RELION": "3.1.3").
     """
 
     name: str
     title: str
     summary: str
-    version: str
+    software: dict[str, str]
     order: int
     schema: dict[str, Any]
     form: FormHint
@@ -112,7 +113,7 @@ def _parsed(folder: Path) -> ToolInfo:
         name=folder.name,
         title=tool.label or folder.name.replace("_", " ").capitalize(),
         summary=" ".join(summary.split()),
-        version=_version(tool),
+        software=_software(tool),
         order=_order(tool),
         schema=input_schema(tool),
         form=form,
@@ -150,13 +151,13 @@ def _digest(tool: Tool) -> str:
     return whole.hexdigest()
 
 
-def _version(tool: Tool) -> str:
-    """The version that the tool says it needs of its software (``SoftwareRequirement``), for example "3.1.3"."""
-    needed = tool.hints.get("SoftwareRequirement") or {}
-    for package in needed.get("packages") or []:
-        if isinstance(package, dict) and package.get("version"):
-            return str(package["version"][0])
-    return ""
+def _software(tool: Tool) -> dict[str, str]:
+    """What the tool says in its ``SoftwareRequirement``, which CWL lets one write as a list or as a map."""
+    packages = tool.hints.get("SoftwareRequirement", {}).get("packages") or []
+    if isinstance(packages, dict):
+        packages = [{"package": name, **(rest or {})} for name, rest in packages.items()]
+    named = [one for one in packages if isinstance(one, dict) and one.get("package")]
+    return {str(one["package"]): str((one.get("version") or [""])[0]) for one in named}
 
 
 def _order(tool: Tool) -> int:

@@ -14,6 +14,7 @@ from jobs.registry import ToolInfo
 
 ERROR_LINE = re.compile(r"^portolan-error:\s*(\{.*\})\s*$", re.MULTILINE)
 PROGRESS_LINE = re.compile(r"^portolan-progress:\s*(\d+)\s*/\s*(\d+)\s*(.*)$", re.MULTILINE)
+SOFTWARE_LINE = re.compile(r"^portolan-software:[ \t]*(\S[^\n]{0,80}?)[ \t]+(\S{1,40})[ \t]*$", re.MULTILINE)
 FULL_DISK = ("No space left on device", "Disk quota exceeded", "File too large")
 LAST_LINES = 12
 VIEWERS = {
@@ -151,6 +152,11 @@ def progress_in(stdout: str) -> dict[str, Any] | None:
         return None
     done, total, text = found[-1]
     return {"done": int(done), "total": int(total), "text": text.strip()[:200]}
+
+
+def software_in(log: str) -> dict[str, str]:
+    """Versions by name from the ``portolan-software: RELION 3.1.3`` lines of a log."""
+    return {name.strip(): version for name, version in SOFTWARE_LINE.findall(log)}
 
 
 def found_outputs(info: ToolInfo, outputs: Mapping[str, Any]) -> list[Found]:

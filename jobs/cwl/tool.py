@@ -322,9 +322,9 @@ def _refuse_unsupported(requirements: Mapping[str, CwlObject], allow: frozenset[
 
 
 def _can_be_met(name: str, hint: CwlObject) -> bool:
-    """A hint that asks for too much is passed over; those of other name spaces are kept for their readers."""
+    """A hint that asks for too much is passed over; those that only tell something are kept for their readers."""
     if name not in SUPPORTED:
-        return ":" in name or "#" in name
+        return name == "SoftwareRequirement" or ":" in name or "#" in name
     try:
         for text in _expressions(hint):
             expressions.check(text)

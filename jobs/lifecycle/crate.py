@@ -9,26 +9,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jobs.lifecycle.places import Places, write_json
+from jobs.lifecycle.places import Places, read_head, write_json
 from jobs.lifecycle.starting import COMMAND_FILE, INPUTS_FILE, STDERR, STDOUT, input_paths
 from jobs.models import Attempt, Job, Result
 from jobs.provenance import CrateFile, Run, crate_of, summed
 from jobs.registry import ToolInfo
+from jobs.results import software_in
 
 CRATE_FILE = "ro-crate-metadata.json"
 INPUT_BYTES = 10 * 2**30
+LOG_BYTES = 256 * 1024
 
 
 def write_crate(
     job: Job, attempt: Attempt, info: ToolInfo, places: Places, results: Iterable[Result], *, error: str = ""
 ) -> None:
     """``ro-crate-metadata.json`` in the job folder tells of this run."""
-    run = _run(job, attempt, info, error)
+    run = _run(job, attempt, info, places, error)
     crate = crate_of(run, inputs=_inputs(job, places), outputs=_outputs(places, results), logs=_logs(places))
     write_json(places.root, f"{places.folder}/{CRATE_FILE}", crate)
 
 
-def _run(job: Job, attempt: Attempt, info: ToolInfo, error: str) -> Run:
+def _run(job: Job, attempt: Attempt, info: ToolInfo, places: Places, error: str) -> Run:
     who = job.submitted_by
     evidence = attempt.evidence
     return Run(
@@ -37,9 +39,8 @@ def _run(job: Job, attempt: Attempt, info: ToolInfo, error: str) -> Run:
         description=f"{info.title}, run as job {job.number} of “{job.project.name}” on {attempt.site.name}.",
         tool=job.tool,
         tool_title=info.title,
-        tool_version=info.version,
         tool_digest=job.tool_digest,
-        software={"Python": platform.python_version()} | _software(info),
+        software=_software(info, places),
         agent=who.display_name if who else "unknown",
         agent_id=str(who.pk) if who else "unknown",
         site=attempt.site.name,
@@ -50,12 +51,13 @@ def _run(job: Job, attempt: Attempt, info: ToolInfo, error: str) -> Run:
     )
 
 
-def _software(info: ToolInfo) -> dict[str, str]:
-    needed = info.tool.hints.get("SoftwareRequirement") or {}
-    packages = needed.get("packages") or []
-    if isinstance(packages, dict):
-        packages = [{"package": name, **(rest or {})} for name, rest in packages.items()]
-    return {str(one["package"]): str((one.get("version") or ["unknown"])[0]) for one in packages if "package" in one}
+def _software(info: ToolInfo, places: Places) -> dict[str, str]:
+    """The versions with which it ran, as its logs tell; those that the tool asks for where they tell nothing."""
+    said = {"Python": platform.python_version()}
+    for name in (STDERR, STDOUT):
+        said |= software_in(read_head(places.root, f"{places.folder}/{name}", LOG_BYTES))
+    known = {name.lower() for name in said}
+    return said | {name: version for name, version in info.software.items() if name.lower() not in known}
 
 
 def _inputs(job: Job, places: Places) -> list[CrateFile]:

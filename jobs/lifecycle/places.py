@@ -76,12 +76,21 @@ def read_json(root: Path, relative: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def read_head(root: Path, relative: str, size: int) -> str:
+    """The first ``size`` bytes of a file as text; empty when it is not there."""
+    return _read_part(root, relative, size, from_end=False)
+
+
 def read_tail(root: Path, relative: str, size: int) -> str:
     """The last ``size`` bytes of a file as text; empty when it is not there."""
+    return _read_part(root, relative, size, from_end=True)
+
+
+def _read_part(root: Path, relative: str, size: int, *, from_end: bool) -> str:
     if not exists_beneath(root, relative):
         return ""
     descriptor = open_beneath(root, relative, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as stream:
-        length = os.fstat(stream.fileno()).st_size
-        stream.seek(max(0, length - size))
+        if from_end:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
         return stream.read(size).decode("utf-8", errors="replace")

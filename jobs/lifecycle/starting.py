@@ -148,7 +148,7 @@ def _inputs_of(job: Job, info: ToolInfo) -> dict[str, Any]:
     who = job.submitted_by
     return {
         "job": {"id": str(job.pk), "number": job.number, "title": job.title, "project": str(job.project_id)},
-        "tool": {"name": job.tool, "digest": job.tool_digest, "title": info.title, "version": info.version},
+        "tool": {"name": job.tool, "digest": job.tool_digest, "title": info.title, "software": info.software},
         "site": {"name": job.site.name, "cores": job.cores, "memory_mb": job.memory_mb},
         "submitted": {"by": who.display_name if who else "", "at": job.created_at.isoformat()},
         "inputs": job.inputs,

@@ -5,6 +5,7 @@ Checked here are the MUSTs of both as far as they touch one run; ``test_crate_va
 
 import hashlib
 import json
+import platform
 
 import pytest
 
@@ -54,6 +55,14 @@ def test_the_action_has_tool_person_times_inputs_and_outputs(crate, root):
     assert {one["@id"] for one in action["result"]} == {
         "outputs/report.txt", "outputs/part-1.txt", "outputs/part-2.txt",
     }  # fmt: skip
+
+
+def test_the_versions_are_those_that_the_tool_said_it_ran_with(crate):
+    graph = graph_of(crate[1])
+    action = next(one for one in crate[1]["@graph"] if one["@type"] == "CreateAction")
+    needed = [graph[one["@id"]] for one in graph[action["instrument"]["@id"]]["softwareRequirements"]]
+    versions = {one["name"]: one.get("softwareVersion") for one in needed}
+    assert versions == {"Python": platform.python_version(), "Behaviour": "2.0", "Manners": "1.1"}
 
 
 def test_every_reference_leads_somewhere_and_every_data_file_is_there(crate, root):

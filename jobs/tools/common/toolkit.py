@@ -8,12 +8,14 @@ import csv
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -137,6 +139,8 @@ def mpi(ranks: int) -> list[str]:
 def start_program(argv: Sequence[str], *, log: Path, cwd: Path) -> subprocess.Popen[bytes]:
     """Return the started program; what it prints goes to `log`, after the command itself."""
     environment = dict(os.environ, OMP_NUM_THREADS="1")
+    for program in [word for word in argv if word.startswith("relion_")][:1]:
+        say_version(program)
     with log.open("ab") as out:
         out.write(("$ " + " ".join(argv) + "\n").encode())
         out.flush()
@@ -150,6 +154,16 @@ def start_program(argv: Sequence[str], *, log: Path, cwd: Path) -> subprocess.Po
                 f"The program {argv[0]} is not installed where this job ran.",
                 hint="Choose another compute site, or ask its operator to install RELION.",
             ) from None
+
+
+@cache
+def say_version(program: str) -> None:
+    """Print, once, which RELION it is that does the work; the line is kept with the results."""
+    with suppress(OSError, subprocess.SubprocessError):
+        argv = [program.removesuffix("_mpi"), "--version"]
+        told = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+        if found := re.search(r"RELION version:\s*(\S+)", told.stdout):
+            print(f"portolan-software: RELION {found[1]}", flush=True)
 
 
 def end_programs(running: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -14,6 +14,9 @@ requirements:
       PYTHONDONTWRITEBYTECODE: "1"
 
 hints:
+  SoftwareRequirement:
+    packages:
+      RELION: {version: ["3.1.3"], specs: ["https://bio.tools/relion"]}
   ResourceRequirement:
     coresMin: 2
     ramMin: 2048

@@ -12,7 +12,8 @@ from pathlib import Path
 
 
 def write(arguments: argparse.Namespace) -> None:
-    """One report and two parts."""
+    """One report and two parts, and with what it was made."""
+    print("portolan-software: Behaviour 2.0")
     Path("report.txt").write_text(arguments.text or "done")
     for number in (1, 2):
         Path(f"part-{number}.txt").write_text(str(number))

@@ -4,6 +4,10 @@ label: Behave
 doc: Does what it is told, for tests.
 $namespaces: {portolan: "https://portolan.science/cwl#"}
 hints:
+  SoftwareRequirement:
+    packages:
+      behaviour: {version: ["1.0"]}
+      Manners: {version: ["1.1"]}
   portolan:Form:
     queue: {cores: 1, memory_mb: 200}
     results:
