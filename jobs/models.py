@@ -105,7 +105,7 @@ class Job(UUIDModel):
             raise StateConflict(f"A job that is {old.label.lower()} can't become {state.label.lower()}.")
         now = timezone.now()
         changes = {"state": state, "reason": reason[:500], "touched_at": now}
-        if state is JobState.RUNNING:
+        if state is JobState.RUNNING and self.started_at is None:
             changes["started_at"] = now
         if state.final:
             changes["finished_at"] = now

@@ -22,7 +22,8 @@ from jobs.results import progress_in
 from jobs.states import JobState
 from storage.paths import inner
 
-AT_SITE = (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
+# A held job is asked for as well: when its site knows it again, it goes on by itself.
+AT_SITE = (JobState.QUEUED, JobState.RUNNING, JobState.HELD, JobState.CANCELLING)
 ABSENT_AFTER = timedelta(minutes=10)
 TAIL_BYTES = 8192
 
@@ -81,8 +82,10 @@ def _note(attempt: Attempt, answer: NativeObservation) -> bool:
         if job.job_state is not JobState.CANCELLING:
             job.move_to(JobState.STAGING_OUT)
         return True
-    if job.job_state is JobState.QUEUED and answer.phase is Phase.RUNNING:
+    if job.job_state in (JobState.QUEUED, JobState.HELD) and answer.phase is Phase.RUNNING:
         job.move_to(JobState.RUNNING)
+    elif job.job_state is JobState.HELD and answer.phase is Phase.QUEUED:
+        job.move_to(JobState.QUEUED, reason=answer.reason)
     elif answer.phase is Phase.QUEUED and answer.reason != job.reason:
         Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(reason=answer.reason[:500])
     if answer.phase is Phase.RUNNING:
@@ -100,9 +103,11 @@ def _note_absent(attempt: Attempt) -> bool:
             job.move_to(JobState.STAGING_OUT)
         return True
     since = attempt.last_seen_at or attempt.submitted_at
-    if since and timezone.now() - since > ABSENT_AFTER and job.job_state is not JobState.CANCELLING:
+    waiting = job.job_state in (JobState.QUEUED, JobState.RUNNING)
+    if since and timezone.now() - since > ABSENT_AFTER and waiting:
         words = f"{attempt.site.name} no longer knows this job, and it left no exit code. Last seen {since:%H:%M}."
-        job.move_to(JobState.HELD, reason=f"{words} Ask the operator to look, or cancel it and run it again.")
+        more = "It goes on when the site knows it again; or ask the operator, or cancel it and run it again."
+        job.move_to(JobState.HELD, reason=f"{words} {more}")
     return job.job_state is JobState.CANCELLING
 
 

@@ -3,10 +3,14 @@
 import json
 
 import pytest
+from django.utils import timezone
 
 from jobs.backends import supervisor
+from jobs.backends.base import NativeObservation, Phase
 from jobs.lifecycle.places import control_of
-from jobs.services import submit_job
+from jobs.lifecycle.watching import ABSENT_AFTER
+from jobs.models import Attempt
+from jobs.services import cancel_job, submit_job
 from jobs.states import JobState
 from tests.jobs.conftest import drive, step
 
@@ -77,6 +81,43 @@ def test_a_job_that_its_site_does_not_know_stays_as_it_is(behave, run_until, mon
     job = run_until(behave("sleep", seconds=60), JobState.RUNNING)
     monkeypatch.setattr("jobs.backends.local.LocalBackend.poll", lambda self, ids: {})
     assert step(job).job_state is JobState.RUNNING
+
+
+def held(job, monkeypatch):
+    """The job, whose site has not known it for long."""
+    long_ago = timezone.now() - 2 * ABSENT_AFTER
+    Attempt.objects.filter(job=job).update(submitted_at=long_ago, last_seen_at=long_ago)
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.backends.local.LocalBackend.poll", lambda self, ids: {})
+        assert step(job).job_state is JobState.HELD
+        assert "no longer knows" in job.reason
+        assert step(job).job_state is JobState.HELD
+    return job
+
+
+def test_a_held_job_goes_on_when_its_site_knows_it_again(behave, run_until, run_until_final, monkeypatch):
+    job = run_until(behave("sleep", seconds=0.5), JobState.RUNNING)
+    began = job.started_at
+    held(job, monkeypatch)
+    assert run_until_final(job).job_state is JobState.SUCCEEDED
+    assert job.started_at == began
+    assert job.attempts.count() == 1
+
+
+def test_a_held_job_that_still_waits_is_queued_again(behave, run_until, monkeypatch):
+    job = run_until(behave("sleep", seconds=60), JobState.RUNNING)
+    held(job, monkeypatch)
+    waits = NativeObservation(
+        native_id=job.attempts.get().native_id, word="waiting", phase=Phase.QUEUED, reason="Full."
+    )
+    monkeypatch.setattr("jobs.backends.local.LocalBackend.poll", lambda self, ids: {one: waits for one in ids})
+    assert (step(job).job_state, job.reason) == (JobState.QUEUED, "Full.")
+
+
+def test_a_held_job_can_be_cancelled(behave, contributor, run_until, run_until_final, monkeypatch):
+    job = held(run_until(behave("sleep", seconds=60), JobState.RUNNING), monkeypatch)
+    cancel_job(contributor, job.pk)
+    assert run_until_final(job).job_state is JobState.CANCELLED
 
 
 def test_a_tool_that_changed_since_submission_does_not_run(contributor, project, site, behave, run_until_final):
