@@ -63,6 +63,12 @@ class QuotaExceeded(PortolanError):
     code = "quota_exceeded"
 
 
+class TooOften(PortolanError):
+    """The same was tried too many times in a short while; it can be tried again later."""
+
+    code = "too_often"
+
+
 class Unavailable(PortolanError):
     """A part we depend on does not answer; nothing changed, try again later."""
 

@@ -19,6 +19,7 @@ from common.errors import (
     PortolanError,
     QuotaExceeded,
     StateConflict,
+    TooOften,
     Unavailable,
     Unprocessable,
     UserError,
@@ -33,6 +34,7 @@ STATUS: dict[type[PortolanError], int] = {
     StateConflict: 409,
     QuotaExceeded: 413,
     Unprocessable: 422,
+    TooOften: 429,
     Unavailable: 503,
 }
 PROBLEM_TYPE = "application/problem+json"

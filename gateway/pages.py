@@ -1,14 +1,32 @@
-"""A form that is refused goes back to the page it came from, with the reason on it."""
+"""What all pages share: nobody else keeps them, odd text is refused, and a refused form goes back to its page."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 
 from common.errors import QuotaExceeded, StateConflict, UserError
 
 SHOWN_BESIDE = (UserError, StateConflict, QuotaExceeded)
+
+
+class PrivatePagesMiddleware:
+    """Pages are kept by no shared cache and shown again only after asking; NUL, which no database takes, is refused."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:  # noqa: D102
+        if request.path.startswith("/api/"):
+            return self.get_response(request)
+        if any("\0" in text for given in (request.GET, request.POST) for name in given for text in given.getlist(name)):
+            error = UserError("The request holds a character that no text has (NUL).", code="bad_text")
+            return render(request, "error.html", {"error": error, "status": 400}, status=400)
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        return response
 
 
 class RefusedFormMiddleware:

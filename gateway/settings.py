@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "gateway.pages.PrivatePagesMiddleware",
     "gateway.errors.PageErrorMiddleware",
     "gateway.pages.RefusedFormMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -90,6 +91,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# Counts of requests and of wrong passwords; with few entries a flood of names would push out the counts of others.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 
 REDIS_URL = env.str("REDIS_URL", default=f"unix://{redis_socket(PORTOLAN_HOME)}")
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
@@ -164,6 +168,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "common.pagination.NewestFirst",
     "EXCEPTION_HANDLER": "gateway.errors.problem",
     "PAGE_SIZE": 50,
+    # The server has put the client's address in place already; what a client says of itself is not asked.
+    "NUM_PROXIES": 0,
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=1200)
 SPECTACULAR_SETTINGS = {

@@ -104,9 +104,8 @@ def delete(request: PersonRequest, project_id: UUID) -> HttpResponse:
 @require_POST
 def undelete(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """What was deleted is where it was."""
-    get_project(request.user, Action.WRITE, project_id)
     for item in request.POST.getlist("items"):
-        files.undelete(request.user, item)
+        files.undelete(request.user, project_id, item)
     messages.success(request, "It is back where it was.")
     return _back(project_id, request.POST.get("path", ""))
 

@@ -19,7 +19,7 @@ from jobs.views.story import cards, evidence, phases
 from projects.permissions import get_project
 from projects.roles import Action
 
-PAGE = 50
+PAGE, LONGEST_NUMBER = 50, 10
 SHOWN: dict[str, list[str]] = {
     "active": [state.value for state in ACTIVE],
     "succeeded": [JobState.SUCCEEDED],
@@ -37,7 +37,8 @@ def job_list(request: PersonRequest, project_id: UUID) -> HttpResponse:
     state, tool, before = (request.GET.get(name, "") for name in ("state", "tool", "before"))
     found = found.filter(state__in=SHOWN[state]) if state in SHOWN else found
     found = found.filter(tool=tool) if tool else found
-    found = found.filter(number__lt=int(before)) if before.isascii() and before.isdigit() else found
+    known = before.isascii() and before.isdigit() and len(before) < LONGEST_NUMBER
+    found = found.filter(number__lt=int(before)) if known else found
     rows = list(found[: PAGE + 1])
     more = rows[PAGE - 1].number if len(rows) > PAGE else None
     context = {"project": project, "tab": "jobs", "jobs": rows[:PAGE], "more": more, "titles": titles()}

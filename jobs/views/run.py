@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from accounts.requests import PersonRequest
-from common.errors import PortolanError
+from common.errors import NotFound, PortolanError
 from jobs import registry, services
 from jobs.forms import files_value, form_groups, texts_of, typed_inputs
 from jobs.models import ComputeSite, Job
@@ -25,7 +25,7 @@ def run(request: PersonRequest, project_id: UUID, tool: str) -> HttpResponse:
     """The tool's form; a POST starts the job, or shows beside the fields what must be changed."""
     project = get_project(request.user, Action.RUN, project_id)
     info = registry.get_tool(tool)
-    earlier = _earlier(request, project_id)
+    earlier = _earlier(request, project_id, info)
     error = None
     if request.method == "POST":
         try:
@@ -75,9 +75,15 @@ def _start(request: PersonRequest, project_id: UUID, info: registry.ToolInfo, ea
     )
 
 
-def _earlier(request: PersonRequest, project_id: UUID) -> Job | None:
+def _earlier(request: PersonRequest, project_id: UUID, info: registry.ToolInfo) -> Job | None:
     wanted = request.POST.get("from") or request.GET.get("from")
-    return services.get_job(request.user, Action.RUN, wanted) if wanted else None
+    if not wanted:
+        return None
+    earlier = services.get_job(request.user, Action.RUN, wanted)
+    # What starts is what the page says, in the project that it says.
+    if (earlier.project_id, earlier.tool) != (project_id, info.name):
+        raise NotFound("This project has no such job of this tool.", code="job_not_found")
+    return earlier
 
 
 def _texts(request: PersonRequest, info: registry.ToolInfo, earlier: Job | None) -> dict[str, str]:

@@ -16,10 +16,6 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import person
-from common.errors import NotFound
-from projects.permissions import get_project
-from projects.roles import Action
-from storage.models import TrashItem
 from storage.serializers import (
     ContentQuerySerializer,
     EmptiedSerializer,
@@ -125,11 +121,8 @@ class FileViewSet(GenericViewSet):
         """What was deleted is back where it was. 409 ``name_taken`` when something else is there."""
         body = RestoreSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        get_project(person(request), Action.WRITE, project_id)
-        wanted = TrashItem.objects.filter(pk=body.validated_data["trash_id"], folder__project_id=project_id)
-        if not wanted.exists():
-            raise NotFound("There is no such thing in the trash.", code="trash_not_found")
-        return Response(TrashSerializer(files.undelete(person(request), body.validated_data["trash_id"])).data)
+        item = files.undelete(person(request), project_id, body.validated_data["trash_id"])
+        return Response(TrashSerializer(item).data)
 
 
 class TrashViewSet(GenericViewSet):

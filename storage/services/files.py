@@ -94,12 +94,12 @@ def delete(user: User, project_id: UUID | str, paths: list[str]) -> list[TrashIt
     return done
 
 
-def undelete(user: User, trash_id: UUID | str) -> TrashItem:
+def undelete(user: User, project_id: UUID | str, trash_id: UUID | str) -> TrashItem:
     """What was deleted is back where it was. StateConflict ``name_taken``; NotFound when it was purged."""
-    item = TrashItem.objects.select_related("folder__site", "folder__project").filter(pk=_uuid(trash_id)).first()
+    folder = writable_folder(user, project_id)
+    item = folder.trash.select_related("folder__site", "folder__project").filter(pk=_uuid(trash_id)).first()
     if item is None:
         raise NotFound("There is no such thing in the trash.", code="trash_not_found")
-    writable_folder(user, item.folder.project_id)
     return trash.take_back(item, user)
 
 

@@ -13,6 +13,7 @@ from projects.models import AuditEvent
 from storage import trash
 from storage.models import Folder, FolderState, TrashItem
 from storage.services import files
+from storage.services.folders import open_project
 from storage.tasks import purge_trash
 
 CHANGES = {
@@ -115,7 +116,7 @@ def test_deleted_is_hidden_and_comes_back(project, filled, contributor, viewer):
     assert files.list_folder(viewer, project.pk).entries == []
     assert {item.path for item in files.trash_list(viewer, project.pk)} == {"a.txt", "movies"}
     for item in items:
-        files.undelete(contributor, item.pk)
+        files.undelete(contributor, project.pk, item.pk)
     assert (filled / "movies" / "m1.tif").read_text() == "movie"
     assert files.trash_list(viewer, project.pk) == []
     assert os.listdir(filled / ".portolan" / "trash") == []
@@ -151,12 +152,12 @@ def test_delete_that_fails_midway_is_taken_back(project, filled, contributor, mo
 def test_undelete_makes_the_folder_above_again_and_overwrites_nothing(project, filled, contributor):
     (item,) = files.delete(contributor, project.pk, ["movies/m1.tif"])
     files.delete(contributor, project.pk, ["movies"])
-    files.undelete(contributor, item.pk)
+    files.undelete(contributor, project.pk, item.pk)
     assert (filled / "movies" / "m1.tif").read_text() == "movie"
     (again,) = files.delete(contributor, project.pk, ["movies/m1.tif"])
     (filled / "movies" / "m1.tif").write_text("other")
     with pytest.raises(StateConflict) as error:
-        files.undelete(contributor, again.pk)
+        files.undelete(contributor, project.pk, again.pk)
     assert error.value.code == "name_taken"
     assert (filled / "movies" / "m1.tif").read_text() == "other"
     assert len(files.trash_list(contributor, project.pk)) == 2
@@ -165,10 +166,18 @@ def test_undelete_makes_the_folder_above_again_and_overwrites_nothing(project, f
 def test_undelete_refuses_the_wrong_people(project, filled, contributor, viewer, stranger):
     (item,) = files.delete(contributor, project.pk, ["a.txt"])
     with pytest.raises(Forbidden):
-        files.undelete(viewer, item.pk)
+        files.undelete(viewer, project.pk, item.pk)
     for wrong in (item.pk, "not-an-id", "00000000-0000-0000-0000-000000000000"):
         with pytest.raises(NotFound):
-            files.undelete(stranger, wrong)
+            files.undelete(stranger, project.pk, wrong)
+
+
+def test_undelete_takes_nothing_from_another_projects_trash(project, filled, contributor):
+    (item,) = files.delete(contributor, project.pk, ["a.txt"])
+    other = open_project(contributor, name="Another")
+    with pytest.raises(NotFound) as error:
+        files.undelete(contributor, other.pk, item.pk)
+    assert error.value.code == "trash_not_found"
 
 
 def test_same_name_can_be_deleted_again_and_again(project, root, contributor):
@@ -176,7 +185,7 @@ def test_same_name_can_be_deleted_again_and_again(project, root, contributor):
         (root / "a.txt").write_text(text)
         files.delete(contributor, project.pk, ["a.txt"])
     newest = files.trash_list(contributor, project.pk)[0]
-    files.undelete(contributor, newest.pk)
+    files.undelete(contributor, project.pk, newest.pk)
     assert (root / "a.txt").read_text() == "three"
 
 
@@ -195,7 +204,7 @@ def test_trash_is_purged_when_its_time_is_over_and_room_is_given_back(project, f
     event = AuditEvent.objects.get(action="files.purged")
     assert (event.actor, event.subject) == (None, "movies")
     with pytest.raises(NotFound):
-        files.undelete(contributor, item.pk)
+        files.undelete(contributor, project.pk, item.pk)
 
 
 def test_purge_that_was_killed_is_finished_later(project, filled, contributor, monkeypatch):
@@ -210,7 +219,7 @@ def test_purge_that_was_killed_is_finished_later(project, filled, contributor, m
         with pytest.raises(KeyboardInterrupt):
             trash.purge(item.pk)
     with pytest.raises(NotFound):
-        files.undelete(contributor, item.pk)
+        files.undelete(contributor, project.pk, item.pk)
     purge_trash()
     assert os.listdir(filled / ".portolan" / "purging") == []
     assert TrashItem.objects.get().purged_at is not None
