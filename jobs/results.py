@@ -73,11 +73,7 @@ def failure_of(evidence: Mapping[str, Any], stderr: str, *, title: str, memory_m
     if said is not None:
         return said
     if any(words in stderr for words in FULL_DISK) or evidence.get("signal") == signal.SIGXFSZ:
-        return Failure(
-            code="disk_full",
-            message=f"{title} could not write any more: the disk, or the quota on it, is full.",
-            hint="Delete what is not needed and empty the trash, or ask the operator for room; then run it again.",
-        )
+        return full_disk(title)
     number = evidence.get("signal")
     if number:
         return Failure(code="killed", message=f"{title} was killed by signal {number} ({_signal_name(number)}).",
@@ -88,6 +84,15 @@ def failure_of(evidence: Mapping[str, Any], stderr: str, *, title: str, memory_m
         code="tool_failed",
         message=f"{title} ended with exit code {evidence.get('exit_code')}.{words}",
         hint="Look at the log for the first thing that went wrong, change the inputs and run it again.",
+    )
+
+
+def full_disk(title: str) -> Failure:
+    """The failure of a command that found no room for what it writes."""
+    return Failure(
+        code="disk_full",
+        message=f"{title} could not write any more: the disk, or the quota on it, is full.",
+        hint="Delete what is not needed and empty the trash, or ask the operator for room; then run it again.",
     )
 
 

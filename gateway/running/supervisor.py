@@ -28,6 +28,8 @@ MOST_RESTARTS = 6
 RESTART_WINDOW = 60.0
 LONGEST_PAUSE = 8.0
 LARGEST_LOG = 20_000_000
+# The group of a project's folder may use what is made in it; others see nothing.
+UMASK = 0o007
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -108,7 +110,7 @@ class Supervisor:
         argv = [self.setpriv, "--pdeathsig", "TERM", "--", *child.service.argv]
         with log.open("ab") as output:
             child.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, umask=UMASK
             )
         (places.run_dir(self.home) / f"{name}.pid").write_text(str(child.process.pid))
 

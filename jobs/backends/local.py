@@ -212,7 +212,7 @@ class LocalBackend(_State, Backend):
     def _observed(self, name: str, line: list[str]) -> NativeObservation | None:
         folder = self._folder(name)
         if (folder / supervisor.EXIT_FILE).exists():
-            return NativeObservation(native_id=name, word="ended", phase=Phase.ENDED)
+            return NativeObservation(native_id=name, word="ended", phase=Phase.ENDED, reason=self._unstarted(folder))
         mark = self._mark(name)
         if mark is not None and supervisor.is_running(mark):
             return NativeObservation(native_id=name, word="running", phase=Phase.RUNNING)
@@ -227,6 +227,13 @@ class LocalBackend(_State, Backend):
                 reason = f"Waits for free cores and memory on this machine; {at} job(s) are before it."
             return NativeObservation(native_id=name, word="waiting", phase=Phase.QUEUED, reason=reason)
         return None
+
+    def _unstarted(self, folder: Path) -> str:
+        """Why the command was not started; it may not have found room to say so in its own place."""
+        ended = json.loads((folder / supervisor.EXIT_FILE).read_text())
+        if ended.get("cause") != "not_started":
+            return ""
+        return f"This machine could not start the command: {ended.get('message')}."
 
     def _lost(self, name: str, mark: Json) -> NativeObservation:
         self._end_stragglers(name)

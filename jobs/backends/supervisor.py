@@ -182,8 +182,13 @@ class Watch:
             (self.control / FENCE).mkdir()
         except FileExistsError:
             return
-        self._take_room()
-        status = self._command()
+        status = None
+        try:
+            self._take_room()
+        except OSError as error:
+            self.cause, self.message = "not_started", error.strerror or str(error)
+        else:
+            status = self._command()
         self._end_tree()
         self._write_exit(status)
 

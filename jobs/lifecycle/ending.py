@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from common.errors import QuotaExceeded, Unavailable
 from jobs.backends import supervisor
 from jobs.backends.base import Backend, Phase, SiteUnavailable
 from jobs.cwl import OutputError, collect_outputs
@@ -24,12 +26,13 @@ from jobs.lifecycle.watching import note_progress
 from jobs.models import Attempt, Job, Result
 from jobs.provenance import summed
 from jobs.registry import ToolInfo, get_tool
-from jobs.results import Failure, failure_of, found_outputs
+from jobs.results import Failure, failure_of, found_outputs, full_disk
 from jobs.states import JobState
 from storage.paths import ensure_dir, exists_beneath, inner, remove_beneath, rename_beneath
 from storage.quota import measured_below, note_change
 from storage.services.folders import folder_of
 
+log = logging.getLogger(__name__)
 OUTPUTS_FILE = "outputs.json"
 ERROR_BYTES = 64 * 1024
 HASH_BYTES = 20 * 2**30
@@ -47,9 +50,13 @@ def collect(job: Job) -> None:
         return
     keep_evidence(attempt, evidence)
     note_progress(job)
-    stderr = read_tail(places.root, f"{places.folder}/{STDERR}", ERROR_BYTES)
     failed = evidence.get("cause") or evidence.get("exit_code") not in info.tool.success_codes
-    failure = failure_of(evidence, stderr, title=info.title, memory_mb=job.memory_mb) if failed else None
+    failure = None
+    if failed:
+        words = _said(job, attempt, info, places)
+        failure = failure_of(evidence, words, title=info.title, memory_mb=job.memory_mb)
+        if failure is not None and failure.code in ("tool_failed", "killed") and _is_full(places):
+            failure = full_disk(info.title)
     if failure is None:
         try:
             outputs = _outputs(job, attempt, info, places, int(evidence["exit_code"]))
@@ -60,6 +67,20 @@ def collect(job: Job) -> None:
         fail(job, failure, attempt)
         return
     succeed(job, attempt, info, places, outputs)
+
+
+def _said(job: Job, attempt: Attempt, info: ToolInfo, places: Places) -> str:
+    """The end of stderr, also where the tool sends it to a file of its own."""
+    where = f"{places.folder}/{STDERR}"
+    if info.tool.stderr:
+        where = f"{attempt.work_path}/{command_for(job, attempt, info, places, must_exist=False).stderr}"
+    return read_tail(places.root, where, ERROR_BYTES)
+
+
+def _is_full(places: Places) -> bool:
+    """True when not even words about it could be written to stderr."""
+    room = os.statvfs(places.root)
+    return room.f_bavail * room.f_frsize < ERROR_BYTES
 
 
 def succeed(job: Job, attempt: Attempt, info: ToolInfo, places: Places, outputs: dict[str, Any]) -> None:
@@ -80,9 +101,15 @@ def succeed(job: Job, attempt: Attempt, info: ToolInfo, places: Places, outputs:
 
 
 def fail(job: Job, failure: Failure, attempt: Attempt | None = None) -> None:
-    """The job has failed, and says what to change. What its command left in ``work-<n>/`` stays to be looked at."""
+    """The job has failed, and says what to change. What its command left in ``work-<n>/`` stays to be looked at.
+
+    On a full disk it fails without its crate: the user has to know, to make room.
+    """
     if attempt is not None:
-        write_crate(job, attempt, get_tool(job.tool), places_of(job), [], error=failure.message)
+        try:
+            write_crate(job, attempt, get_tool(job.tool), places_of(job), [], error=failure.message)
+        except (Unavailable, QuotaExceeded) as problem:
+            log.warning("job %s: no crate of its failure: %s", job.pk, problem)
     with transaction.atomic():
         Job.objects.filter(pk=job.pk).update(failure=failure.as_dict())
         job.move_to(JobState.FAILED, reason=failure.message)

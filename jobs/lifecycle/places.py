@@ -14,8 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.errors import PortolanError
 from jobs.models import Attempt, Job
-from storage.paths import Inner, ensure_dir, exists_beneath, inner, open_beneath, plain_errors, rename_beneath
+from storage.paths import (
+    Inner,
+    ensure_dir,
+    exists_beneath,
+    inner,
+    open_beneath,
+    plain_errors,
+    remove_beneath,
+    rename_beneath,
+)
 from storage.services.folders import folder_of, folder_root
 
 AREA = "attempts"
@@ -51,11 +61,15 @@ def write_text(root: Path, relative: str, text: str) -> None:
     ensure_dir(root, inner("tmp"))
     part = inner("tmp", f"{os.getpid()}-{abs(hash(relative))}-{name}")
     descriptor = open_beneath(root, part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    with plain_errors(relative), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    rename_beneath(root, part, f"{above}/{name}", replace=True)
+    try:
+        with plain_errors(relative), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        rename_beneath(root, part, f"{above}/{name}", replace=True)
+    except PortolanError:
+        remove_beneath(root, part)
+        raise
 
 
 def write_json(root: Path, relative: str, data: Any) -> None:

@@ -1,6 +1,9 @@
 """Whatever a command does, the job ends in words that say what to change, and never in a false success."""
 
 import json
+import shutil
+import subprocess
+from contextlib import suppress
 
 import pytest
 from django.utils import timezone
@@ -33,6 +36,11 @@ def test_a_failing_command_says_what_to_change(behave, run_until_final, act, cod
     assert words in job.failure["message"]
     assert job.failure["hint"]
     assert not job.results.exists()
+
+
+def test_what_a_tool_says_into_a_file_of_its_own_is_read_too(contributor, project, site, run_until_final):
+    job = run_until_final(submit_job(contributor, project.pk, tool="quiet", inputs={"act": "complain"}))
+    assert job.failure["code"] == "bad_header"
 
 
 def test_too_much_memory_is_told_as_such(behave, run_until_final):
@@ -153,3 +161,38 @@ def test_the_tool_can_be_unknown_when_the_job_is_submitted(contributor, project)
     with pytest.raises(Exception, match="no tool") as refused:
         submit_job(contributor, project.pk, tool="none", inputs={})
     assert refused.value.code == "unknown_tool"
+
+
+@pytest.fixture
+def small_disk(root):
+    """The project's folder is on a file system of 1 MiB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0770", "tmpfs", str(root)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False, timeout=20)
+    if done.returncode:
+        pytest.skip(f"Only root may mount a small file system here: {done.stderr.strip()}")
+    yield root
+    subprocess.run(["umount", "--lazy", str(root)], check=True, timeout=20)
+
+
+def test_a_really_full_disk_fails_the_job_in_words_and_the_next_one_runs(small_disk, behave, run_until_final):
+    job = run_until_final(behave("flood"))
+    assert (job.job_state, job.failure["code"]) == (JobState.FAILED, "disk_full")
+    assert "full" in job.failure["message"]
+    assert "Delete" in job.failure["hint"]
+    assert not (small_disk / job.outputs_path).exists()
+    assert json.loads((small_disk / job.folder_path / "inputs.json").read_text())
+    assert not (small_disk / job.folder_path / "ro-crate-metadata.json").exists()
+    assert not list((small_disk / ".portolan" / "tmp").iterdir())
+    shutil.rmtree(small_disk / job.folder_path / "work-1")
+    assert run_until_final(behave("write")).job_state is JobState.SUCCEEDED
+
+
+def test_a_job_waits_in_words_for_room_before_it_starts(small_disk, behave, run_until_final):
+    with suppress(OSError), open(small_disk / "big", "wb", buffering=0) as stream:
+        while stream.write(b"x" * 4096):
+            pass
+    job = step(behave("write"))
+    assert job.job_state is JobState.STAGING_IN
+    assert "full" in job.reason
+    (small_disk / "big").unlink()
+    assert run_until_final(job).job_state is JobState.SUCCEEDED

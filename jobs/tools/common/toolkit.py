@@ -101,7 +101,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb") as written:
             os.fsync(written.fileno())
-        part.chmod(0o644)
+        part.chmod(0o660)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from django.contrib.auth import authenticate
 
 from accounts.models import ApiToken, User
 from gateway.running.people import ensure_people, fresh_token, introduction
-from gateway.running.setup import ensure_local_compute_site
+from jobs.broker import ensure_local_site
 from jobs.models import ComputeSite
 
 
@@ -40,10 +40,10 @@ def test_a_fresh_token_ends_the_one_before(db, settings):
 
 
 def test_the_default_compute_site_is_this_machine_and_is_made_once(db):
-    site = ensure_local_compute_site()
+    site = ensure_local_site()
     assert site.cores >= 1
     assert site.memory_mb > 0
     site.cores = 1
     site.save()
-    assert ensure_local_compute_site().cores == 1
+    assert ensure_local_site().cores == 1
     assert ComputeSite.objects.count() == 1

@@ -70,6 +70,13 @@ def fill(arguments: argparse.Namespace) -> None:
     Path("report.txt").write_bytes(b"x" * 2**17)
 
 
+def flood(arguments: argparse.Namespace) -> None:
+    """Writes until the disk is really full."""
+    with open("report.txt", "wb", buffering=0) as stream:
+        while stream.write(b"x" * 4096):
+            pass
+
+
 def sleep(arguments: argparse.Namespace) -> None:
     """Runs for a while, with a child that became a daemon and one that ignores SIGTERM."""
     code = "import os, signal, time; os.setsid(); signal.signal(15, signal.SIG_IGN); time.sleep(300)"
@@ -95,8 +102,8 @@ def link(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser()
-    acts = {act.__name__: act for act in
-            (write, count, progress, complain, fail, die, forget, grow, fill, sleep, stubborn, link)}  # fmt: skip
+    known = (write, count, progress, complain, fail, die, forget, grow, fill, flood, sleep, stubborn, link)
+    acts = {act.__name__: act for act in known}
     parser.add_argument("act", choices=acts)
     parser.add_argument("--data")
     parser.add_argument("--seconds", type=float, default=0)
