@@ -23,6 +23,7 @@ def set_schedule(sender: Celery, **_: object) -> None:
     periods = {
         "jobs.tasks.poll_sites": settings.POLL_SECONDS,
         "jobs.tasks.reconcile_jobs": settings.RECONCILE_SECONDS,
+        "jobs.tasks.tidy_attempts": HOUR,
         "storage.tasks.tend_folders": settings.RECONCILE_SECONDS,
         "storage.tasks.measure_folders": 10 * MINUTE,
         "storage.tasks.end_idle_uploads": HOUR,

@@ -131,10 +131,14 @@ class Attempt(UUIDModel):
     signal = models.IntegerField(null=True, blank=True)
     evidence: models.JSONField = models.JSONField(default=dict, blank=True, help_text="The exit file, as found.")
     ended_at = models.DateTimeField(null=True, blank=True)
+    tidied_at = models.DateTimeField(null=True, blank=True, help_text="When its control files were removed.")
 
     class Meta:
         ordering: ClassVar = ["number"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["job", "number"], name="attempt_number_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["job"], name="attempts_to_tidy", condition=models.Q(tidied_at__isnull=True))
+        ]
 
     @property
     def native_name(self) -> str:

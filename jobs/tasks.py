@@ -58,3 +58,9 @@ def reconcile_jobs() -> None:
     """Every job that waits for a worker, whose bell may have been lost, has been rung for again."""
     for job_id in reconcile.waiting_for_a_worker():
         advance.delay(str(job_id))
+
+
+@shared_task
+def tidy_attempts() -> None:
+    """Control files of jobs that ended long ago are gone."""
+    lifecycle.tidy()

@@ -99,3 +99,6 @@ class Backend(ABC):
     @abstractmethod
     def cancel(self, native_id: str) -> None:
         """The job is being ended, with all its processes; a job that is gone already is fine."""
+
+    def forget(self, native_id: str) -> None:  # noqa: B027 - most schedulers forget by themselves
+        """What the scheduler kept of an ended job may go; a job that still runs, or is not known, stays as it is."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +140,16 @@ class LocalBackend(_State, Backend):
                 supervisor.signal_all([int(mark["pid"])], signal.SIGTERM)
             else:
                 self._end_stragglers(native_id)
+
+    def forget(self, native_id: str) -> None:
+        """The job's directory is gone, if it has ended."""
+        folder = self._folder(native_id)
+        with _unavailable("forget the job"), self._lock():
+            mark = self._mark(native_id)
+            ended = (folder / supervisor.EXIT_FILE).exists() or mark is not None
+            if ended and not (mark is not None and supervisor.is_running(mark)):
+                (self.root / "active" / native_id).unlink(missing_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)
 
     # --- starting
 
