@@ -16,7 +16,9 @@ class ToolSerializer(serializers.Serializer):
     name = serializers.CharField()
     title = serializers.CharField()
     summary = serializers.CharField(allow_blank=True)
-    version = serializers.CharField(allow_blank=True)
+    software = serializers.DictField(
+        child=serializers.CharField(), help_text="What the tool is known to work with, each with its version."
+    )
     digest = serializers.CharField(help_text="SHA-256 over the tool's folder.")
 
 

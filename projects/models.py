@@ -27,6 +27,11 @@ class ProjectQuerySet(models.QuerySet["Project"]):
             found = found.filter(pk__in=user.token.project_ids)
         return found
 
+    def with_running(self) -> ProjectQuerySet:
+        """Each with ``running``, its number of jobs that have not ended; the ended ones are not looked at."""
+        under_way = models.FilteredRelation("jobs", condition=models.Q(jobs__finished_at__isnull=True))
+        return self.annotate(under_way=under_way, running=models.Count("under_way", distinct=True))
+
 
 class Project(UUIDModel):
     """People, a folder, and what was done in it."""
@@ -84,3 +89,4 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["project", "-id"], name="trail_of_project")]

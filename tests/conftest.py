@@ -15,6 +15,31 @@ from storage.services.folders import ensure_default_site, folder_of, folder_root
 
 pytest_plugins = ["tests.live"]
 
+# Rows that are fought for, and the rules of a database that SQLite is lax about: run on PostgreSQL too.
+ON_POSTGRES = (
+    "tests/jobs/test_",
+    "tests/storage/services/",
+    "tests/storage/uploads/",
+    "tests/storage/door/",
+    "tests/storage/test_files.py",
+    "tests/storage/test_folders.py",
+    "tests/storage/test_quota.py",
+    "tests/storage/test_views.py",
+    "tests/projects/",
+    "tests/accounts/",
+    "tests/gateway/test_jobs_api.py",
+    "tests/gateway/test_operations.py",
+    "tests/gateway/test_pages.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is in the folders above is marked ``locks``; a test elsewhere says so itself."""
+    for item in items:
+        if item.nodeid.startswith(ON_POSTGRES):
+            item.add_marker("locks")
+
 
 @pytest.fixture(autouse=True)
 def _own_home(settings, tmp_path: Path) -> None:

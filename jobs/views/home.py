@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import render
 
@@ -20,11 +19,10 @@ SOME = 6
 @login_required
 def home(request: PersonRequest) -> HttpResponse:
     """My projects, what runs, what can be run."""
-    running = Count("jobs", filter=Q(jobs__isnull=False, jobs__finished_at__isnull=True))
     mine = Project.objects.visible_to(request.user).filter(archived_at__isnull=True).select_related("folder")
     jobs = Job.objects.visible_to(request.user).select_related("project", "submitted_by")
     context = {
-        "projects": mine.annotate(running=running)[:SOME],
+        "projects": mine.with_running()[:SOME],
         "active": jobs.active()[:SOME],
         "recent": jobs.filter(finished_at__isnull=False).order_by("-finished_at")[:SOME],
         "tools": registry.tools(),
