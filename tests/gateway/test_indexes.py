@@ -19,9 +19,9 @@ LISTS = {
     "jobs page": lambda project, user: jobs(project).order_by("-number"),
     "trail": lambda project, user: AuditEvent.objects.filter(project=project),
     "recently ended": lambda project, user: Job.objects.filter(finished_at__isnull=False).order_by("-finished_at"),
-    "last of a tool": lambda project, user: (
-        Job.objects.filter(tool="x", state=JobState.SUCCEEDED, started_at__isnull=False).order_by("-finished_at")
-    ),
+    "last of a tool": lambda project, user: Job.objects.filter(
+        tool="x", state=JobState.SUCCEEDED, started_at__isnull=False
+    ).order_by("-finished_at"),
 }
 
 
