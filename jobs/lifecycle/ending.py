@@ -46,7 +46,7 @@ def collect(job: Job) -> None:
     if evidence is None:
         if _may_still_come(attempt):
             return
-        fail(job, _without_evidence(attempt), attempt)
+        fail(job, full_disk(info.title) if _is_full(places) else _without_evidence(attempt), attempt)
         return
     keep_evidence(attempt, evidence)
     note_progress(job)
@@ -55,7 +55,7 @@ def collect(job: Job) -> None:
     if failed:
         words = _said(job, attempt, info, places)
         failure = failure_of(evidence, words, title=info.title, memory_mb=job.memory_mb)
-        if failure is not None and failure.code in ("tool_failed", "killed") and _is_full(places):
+        if failure is not None and failure.code in ("tool_failed", "killed", "not_started") and _is_full(places):
             failure = full_disk(info.title)
     if failure is None:
         try:
@@ -78,7 +78,7 @@ def _said(job: Job, attempt: Attempt, info: ToolInfo, places: Places) -> str:
 
 
 def _is_full(places: Places) -> bool:
-    """True when not even words about it could be written to stderr."""
+    """True when not even words about it could be written, to stderr or as an exit file."""
     room = os.statvfs(places.root)
     return room.f_bavail * room.f_frsize < ERROR_BYTES
 

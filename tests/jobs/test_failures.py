@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from jobs.backends import supervisor
 from jobs.backends.base import NativeObservation, Phase
+from jobs.lifecycle import starting
 from jobs.lifecycle.places import control_of
 from jobs.lifecycle.watching import ABSENT_AFTER
 from jobs.models import Attempt
@@ -187,10 +188,23 @@ def test_a_really_full_disk_fails_the_job_in_words_and_the_next_one_runs(small_d
     assert run_until_final(behave("write")).job_state is JobState.SUCCEEDED
 
 
-def test_a_job_waits_in_words_for_room_before_it_starts(small_disk, behave, run_until_final):
-    with suppress(OSError), open(small_disk / "big", "wb", buffering=0) as stream:
+def fill_up(folder):
+    with suppress(OSError), open(folder / "big", "wb", buffering=0) as stream:
         while stream.write(b"x" * 4096):
             pass
+
+
+def test_a_disk_that_fills_up_while_the_job_is_handed_over_is_told_as_such(small_disk, behave, run_until_final):
+    job = behave("write")
+    starting.begin(job)
+    starting.prepare(job)
+    fill_up(small_disk)
+    assert run_until_final(job).failure["code"] == "disk_full"
+    assert not (small_disk / job.folder_path / "work-1" / "report.txt").exists()
+
+
+def test_a_job_waits_in_words_for_room_before_it_starts(small_disk, behave, run_until_final):
+    fill_up(small_disk)
     job = step(behave("write"))
     assert job.job_state is JobState.STAGING_IN
     assert "full" in job.reason
