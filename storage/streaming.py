@@ -97,6 +97,17 @@ def content_response(
     return response
 
 
+def zip_response(request: HttpRequest, *, name: str, size: int | None, blocks: Iterator[bytes]) -> HttpResponseBase:
+    """The answer that sends a zip while it is made; with ``size`` the client sees how far it is."""
+    response = stream(request, blocks)
+    attachment(response, name)
+    response["Content-Type"] = "application/zip"
+    response["Cache-Control"] = "private, no-store"
+    if size is not None:
+        response["Content-Length"] = str(size)
+    return response
+
+
 def stream(request: HttpRequest, blocks: Iterator[bytes]) -> StreamingHttpResponse:
     """An answer that sends ``blocks`` as they come. Under ASGI each is read in a thread: Django would gather a
     plain iterator whole into memory there."""

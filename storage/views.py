@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import content_disposition_header, urlencode
+from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import PersonRequest
@@ -17,7 +17,7 @@ from projects.permissions import get_project
 from projects.roles import Action
 from storage.forms import NewProjectForm
 from storage.services import files, folders
-from storage.streaming import file_response, stream
+from storage.streaming import file_response, zip_response
 
 PAGE = 100
 
@@ -131,13 +131,8 @@ def download(request: PersonRequest, project_id: UUID) -> HttpResponseBase:
 @require_GET
 def zip_files(request: PersonRequest, project_id: UUID) -> HttpResponseBase:
     """The chosen files and folders as one zip, made while it is sent."""
-    name, length, chunks = files.zip_selection(request.user, project_id, request.GET.getlist("path"))
-    answer = stream(request, chunks)
-    answer["Content-Type"] = "application/zip"
-    answer["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
-    if length is not None:
-        answer["Content-Length"] = str(length)
-    return answer
+    name, size, blocks = files.zip_selection(request.user, project_id, request.GET.getlist("path"))
+    return zip_response(request, name=name, size=size, blocks=blocks)
 
 
 @login_required

@@ -27,6 +27,7 @@ ON_POSTGRES = (
     "tests/storage/test_views.py",
     "tests/projects/",
     "tests/accounts/",
+    "tests/gateway/test_indexes.py",
     "tests/gateway/test_jobs_api.py",
     "tests/gateway/test_operations.py",
     "tests/gateway/test_pages.py",

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -31,7 +30,7 @@ from storage.serializers import (
     TrashSerializer,
 )
 from storage.services import files
-from storage.streaming import attachment, file_response, stream
+from storage.streaming import content_response, file_response, zip_response
 
 PATHS = OpenApiParameter("path", str, many=True, required=True, description="May be given again for each choice.")
 
@@ -180,10 +179,9 @@ class ContentViewSet(GenericViewSet):
         query = PreviewQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         looked = files.preview(person(request), project_id, **query.validated_data)
-        headers = {"ETag": looked.etag, "Cache-Control": "private, no-cache"}
-        if request.headers.get("If-None-Match") == looked.etag:
-            return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
-        return HttpResponse(looked.content, content_type=looked.content_type, headers=headers)
+        return content_response(
+            request._request, content=looked.content, content_type=looked.content_type, etag=looked.etag
+        )
 
     @extend_schema(
         operation_id="files_zip",
@@ -196,9 +194,4 @@ class ContentViewSet(GenericViewSet):
         """Files and folders as one zip, made while it is sent."""
         paths = request.query_params.getlist("path")
         name, size, blocks = files.zip_selection(person(request), project_id, paths)
-        response = stream(request._request, blocks)
-        attachment(response, name)
-        response["Content-Type"] = "application/zip"
-        if size is not None:
-            response["Content-Length"] = str(size)
-        return response
+        return zip_response(request._request, name=name, size=size, blocks=blocks)
