@@ -58,10 +58,13 @@ def make_token_until(
 
 
 def own_tokens(user: User) -> QuerySet[ApiToken]:
-    """All tokens of ``user``, also those that have ended; Forbidden for a token without the scope ``read``."""
+    """All tokens of ``user``, also those that have ended; Forbidden for a token without the scope ``read``.
+
+    A token that is kept to some projects knows only of those that are kept within them, and ends no others.
+    """
     if not user.allows_scope(Scope.READ):
         raise Forbidden("This token has no scope “read”.", code="scope_missing")
-    return ApiToken.objects.filter(user=user)
+    return _within_reach(user)
 
 
 def revoke_token(user: User, token_id: UUID | str) -> None:
@@ -71,7 +74,7 @@ def revoke_token(user: User, token_id: UUID | str) -> None:
     """
     if user.token is None or str(user.token.pk) != str(token_id):
         _need_admin(user)
-    token = ApiToken.objects.filter(user=user, pk=token_id).first()
+    token = _within_reach(user).filter(pk=token_id).first()
     if token is None:
         raise NotFound("You have no such token.", code="token_not_found")
     ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
@@ -81,7 +84,16 @@ def revoke_all(user: User) -> int:
     """None of ``user``'s tokens can be used any more; answers how many that ended."""
     _need_admin(user)
     now = timezone.now()
-    return ApiToken.objects.filter(user=user, revoked_at=None, expires_at__gt=now).update(revoked_at=now)
+    return _within_reach(user).filter(revoked_at=None, expires_at__gt=now).update(revoked_at=now)
+
+
+def _within_reach(user: User) -> QuerySet[ApiToken]:
+    mine = ApiToken.objects.filter(user=user)
+    if user.token is None or not user.token.project_ids:
+        return mine
+    held = set(user.token.project_ids)
+    kept = mine.order_by().values_list("pk", "project_ids")
+    return mine.filter(pk__in=[pk for pk, projects in kept if projects and set(projects) <= held])
 
 
 def _known(scopes: list[Scope]) -> list[str]:

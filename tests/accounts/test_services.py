@@ -1,5 +1,6 @@
 from datetime import timedelta
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -9,7 +10,7 @@ from accounts.authentication import digest
 from accounts.management.commands.create_token import end_of
 from accounts.models import ApiToken
 from accounts.scopes import Scope
-from accounts.services import make_token, revoke_all, revoke_token
+from accounts.services import make_token, own_tokens, revoke_all, revoke_token
 from common.errors import Forbidden, NotFound, UserError
 
 
@@ -92,6 +93,20 @@ def test_a_narrow_token_ends_itself_but_no_other(owner):
         revoke_token(user, other.pk)
     revoke_token(user, user.token.pk)
     assert not ApiToken.objects.get(pk=user.token.pk).usable
+
+
+def test_a_token_kept_to_projects_knows_and_ends_none_beyond_them(owner):
+    here, there = uuid4(), uuid4()
+    wide, _ = make_token(owner, label="wide", scopes=[Scope.READ])
+    other, _ = make_token(owner, label="other", scopes=[Scope.READ], projects=[there])
+    near, _ = make_token(owner, label="near", scopes=[Scope.READ], projects=[here])
+    user = _with_token(owner, scopes=list(Scope), projects=[here])
+    assert {token.label for token in own_tokens(user)} == {"near", "held"}
+    for beyond in (wide, other):
+        with pytest.raises(NotFound):
+            revoke_token(user, beyond.pk)
+    assert revoke_all(user) == 2
+    assert {token.label for token in ApiToken.objects.filter(revoked_at=None)} == {"wide", "other"}
 
 
 def test_revoke_all_ends_only_ones_own(owner, stranger):
