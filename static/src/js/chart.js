@@ -63,6 +63,8 @@ export async function view(viewer) {
       loader: { http: { credentials: "same-origin" } },
       tooltip: { theme: isDark() ? "dark" : "light" },
     });
+    // A chart that sets its own width gets the whole row before anybody has to scroll.
+    if (scroll.scrollWidth > scroll.clientWidth) viewer.closest(".result")?.classList.add("full");
   };
   const again = () => !left && drawn && show().catch((error) => tell(viewer, error));
   document.addEventListener("portolan:colours", again);

@@ -17,14 +17,15 @@ export async function view(viewer) {
 function draw(viewer, state, page, show) {
   const marks = page.columns.findIndex((name) => /outlier/i.test(name));
   const head = element("tr");
-  page.columns.forEach((name) => {
+  const numeric = page.columns.map((_, at) => page.rows.some((row) => typeof row[at] === "number"));
+  page.columns.forEach((name, at) => {
     const sorted = state.sort === name ? (state.descending ? "descending" : "ascending") : false;
-    const button = element("button", { type: "button" }, `${name}${sorted ? (state.descending ? " ↓" : " ↑") : ""}`);
+    const button = element("button", { type: "button" }, `${heading(name)}${sorted ? (state.descending ? " ↓" : " ↑") : ""}`);
     button.addEventListener("click", () => {
       Object.assign(state, { descending: state.sort === name && !state.descending, sort: name, offset: 0 });
       show();
     });
-    head.append(element("th", { scope: "col", "aria-sort": sorted }, button));
+    head.append(element("th", { scope: "col", "aria-sort": sorted, class: numeric[at] ? "right" : false }, button));
   });
   const body = element("tbody");
   for (const row of page.rows) {
@@ -38,6 +39,9 @@ function draw(viewer, state, page, show) {
   viewer.replaceChildren(scroll, foot(state, page, show));
   if (marks >= 0) viewer.append(element("p", { class: "muted small" }, "Marked rows are outliers by the tool's rule."));
 }
+
+// "total_motion_A" is read as "total motion (Å)"; RELION's own labels have no underscores inside and stay.
+const heading = (name) => name.replace(/(?<=\w)_per_A$/, " per Å").replace(/(?<=\w)_A$/, " (Å)").replace(/(?<=\w)_(?=\w)/g, " ");
 
 const written = (cell) => (typeof cell === "number" && !Number.isInteger(cell) ? Number(cell.toPrecision(5)).toString() : cell == null ? "" : String(cell));
 
