@@ -34,12 +34,18 @@ class QueueHint:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultHint:
-    """An output, the viewer it is shown in, and its title; ``colour_by`` names the output whose values colour it."""
+    """An output, the viewer it is shown in, and its title; ``colour_by`` names the output whose values colour it.
+
+    A ``folded`` one is opened by who wants it. ``numbers`` are the fields of a small JSON object (name, title, unit)
+    that stand above all results.
+    """
 
     output: str
     viewer: str
     title: str
     colour_by: str = ""
+    folded: bool = False
+    numbers: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +94,15 @@ def _find(tool: Tool) -> CwlObject | None:
 
 def _result(item: CwlObject) -> ResultHint:
     title = item.get("title") or item["output"]
-    return ResultHint(output=item["output"], viewer=item["viewer"], title=title, colour_by=item.get("colour_by", ""))
+    numbers = tuple((one["field"], one["title"], one.get("unit", "")) for one in item.get("numbers") or [])
+    return ResultHint(
+        output=item["output"],
+        viewer=item["viewer"],
+        title=title,
+        colour_by=item.get("colour_by", ""),
+        folded=bool(item.get("folded", False)),
+        numbers=numbers,
+    )
 
 
 def _methods(value: Any) -> tuple[CwlObject, ...]:

@@ -14,9 +14,10 @@ from asgiref.sync import sync_to_async
 
 from accounts.models import User
 from common.errors import NotFound, UserError
-from jobs.lifecycle.places import places_of, read_tail
+from jobs.lifecycle.places import places_of, read_json, read_tail
 from jobs.lifecycle.starting import COMMAND_FILE, STDERR, STDOUT
-from jobs.models import Job
+from jobs.models import Job, Result
+from jobs.registry import ToolInfo
 from jobs.states import JobState
 from projects.permissions import get_project
 from projects.roles import Action
@@ -91,6 +92,28 @@ def command_of(user: User, job_id: UUID | str) -> str:
     """The command line that the job's site ran, quoted for a shell; empty before it was made."""
     places = places_of(get_job(user, Action.VIEW, job_id))
     return read_tail(places.root, f"{places.folder}/{COMMAND_FILE}", LOG_LIMIT).strip()
+
+
+def numbers_of(user: User, result: Result) -> dict[str, Any]:
+    """The JSON object that a small result holds; empty when it is gone or is something else."""
+    places = places_of(get_job(user, Action.VIEW, result.job_id))
+    return (read_json(places.root, result.path) or {}) if result.size <= LOG_LIMIT else {}
+
+
+def charts_so_far(user: User, job_id: UUID | str, info: ToolInfo) -> list[Result]:
+    """The charts that a running job has begun to draw, in the tool's order, as results that are in no table yet."""
+    job = get_job(user, Action.VIEW, job_id)
+    attempt = job.attempts.last()
+    if attempt is None:
+        return []
+    names = {one.name: one.output.globs[0] for one in info.tool.outputs if one.output and one.output.globs}
+    root, found = places_of(job).root, []
+    for place, hint in enumerate(info.results):
+        path = f"{attempt.work_path}/{names.get(hint.output, '')}"
+        if hint.viewer == "chart" and hint.output in names and "*" not in path and exists_beneath(root, path):
+            made = {"output": hint.output, "title": hint.title, "viewer": hint.viewer, "position": place}
+            found.append(Result(job=job, path=path, size=0, **made))
+    return found
 
 
 def job_difference(a: Job, b: Job) -> list[Change]:

@@ -15,7 +15,7 @@ from jobs import registry, services
 from jobs.models import Job
 from jobs.states import ACTIVE, JobState
 from jobs.views.home import titles
-from jobs.views.story import cards, evidence, phases
+from jobs.views.story import cards, evidence, numbers, phases
 from projects.permissions import get_project
 from projects.roles import Action
 
@@ -50,7 +50,13 @@ def job_list(request: PersonRequest, project_id: UUID) -> HttpResponse:
 def job(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The whole page of a job."""
     found = services.get_job(request.user, Action.VIEW, job_id)
-    context = {"project": found.project, "tab": "jobs", **_live(found), **_results(found), **_making(request, found)}
+    context = {
+        "project": found.project,
+        "tab": "jobs",
+        **_live(found),
+        **_results(request, found),
+        **_making(request, found),
+    }
     return render(request, "jobs/job.html", context)
 
 
@@ -67,7 +73,7 @@ def live(request: PersonRequest, job_id: UUID) -> HttpResponse:
 def results(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The results of a job as they are now."""
     found = services.get_job(request.user, Action.VIEW, job_id)
-    return render(request, "jobs/results.html", {"project": found.project, "job": found, **_results(found)})
+    return render(request, "jobs/results.html", {"project": found.project, "job": found, **_results(request, found)})
 
 
 @login_required
@@ -109,10 +115,25 @@ def expected(name: str, tool: registry.ToolInfo | None) -> float | None:
     return services.expected_seconds(name) or (tool.form.expected_seconds if tool else None)
 
 
-def _results(found: Job) -> dict[str, Any]:
+def _results(request: PersonRequest, found: Job) -> dict[str, Any]:
     made, tool = list(found.results.all()), _tool(found.tool)
-    colour_by = {one.output: one.colour_by for one in tool.results} if tool else {}
-    return {"cards": cards(made, colour_by), "count": len(made), "waiting": not found.job_state.final}
+    waiting = not found.job_state.final
+    if waiting and tool and not made:
+        made = services.charts_so_far(request.user, found.pk, tool)
+    hints = tool.results if tool else ()
+    shown = cards(made, hints)
+    with_numbers = next((one for one in hints if one.numbers), None)
+    source = next((one for one in made if with_numbers and one.output == with_numbers.output), None)
+    figures = services.numbers_of(request.user, source) if source else {}
+    return {
+        "cards": shown,
+        "leading": [card for card in shown if not card.folded],
+        "folded": [card for card in shown if card.folded],
+        "numbers": numbers(figures, with_numbers) if with_numbers else [],
+        "figures": figures,
+        "count": len(made),
+        "waiting": waiting,
+    }
 
 
 def _making(request: PersonRequest, found: Job) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from jobs.cwl.form import ResultHint
 from jobs.models import Attempt, Job, Result
 from jobs.states import JobState
 
@@ -39,6 +40,12 @@ class Card:
     viewer: str
     results: list[Result]
     colour: Result | None = None
+    folded: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(result.size for result in self.results)
 
     @property
     def wide(self) -> bool:
@@ -80,13 +87,34 @@ def evidence(attempt: Attempt | None) -> Evidence | None:
     return Evidence(word=word, at=attempt.last_seen_at, site=attempt.site.name, stale=stale)
 
 
-def cards(results: Sequence[Result], colour_by: Mapping[str, str]) -> list[Card]:
-    """Results with the same output, title and viewer side by side, in the order of the tool."""
+def cards(results: Sequence[Result], hints: Sequence[ResultHint]) -> list[Card]:
+    """Results with the same output, title and viewer side by side, in the order of the tool.
+
+    What the tool says nothing of is folded, unless it says nothing of anything.
+    """
     first = {result.output: result for result in reversed(results)}
+    by_output = {hint.output: hint for hint in reversed(hints)}
     found: dict[tuple[str, str, str], Card] = {}
     for result in results:
         where = (result.output, result.title, result.viewer)
-        colour = first.get(colour_by.get(result.output, ""))
-        card = Card(title=result.title, viewer=result.viewer, results=[], colour=colour)
+        hint = by_output.get(result.output)
+        colour = first.get(hint.colour_by) if hint else None
+        folded = hint.folded if hint else bool(hints)
+        title = result.title if hint else result.title[:1].upper() + result.title[1:]
+        card = Card(title=title, viewer=result.viewer, results=[], colour=colour, folded=folded)
         found.setdefault(where, card).results.append(result)
     return list(found.values())
+
+
+def numbers(figures: Mapping[str, object], hint: ResultHint) -> list[tuple[str, str]]:
+    """Titles and values with their units of the figures that the tool wants to stand above all results."""
+    found = []
+    for field, title, unit in hint.numbers:
+        given = figures.get(field)
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            found.append(
+                (title, f"{given:.4g} {unit}".strip() if isinstance(given, float) else f"{given} {unit}".strip())
+            )
+        elif isinstance(given, list):
+            found.append((title, ", ".join(map(str, given[:3])) + ("…" if len(given) > 3 else "") or "none"))
+    return found

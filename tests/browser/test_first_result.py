@@ -69,6 +69,6 @@ def results_are_shown(page: Page) -> None:
     expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("image => image.naturalWidth") > 0
     table = page.locator("table.viewer-table").first
-    page.locator('[data-viewer="table"]').first.scroll_into_view_if_needed()
+    page.locator("summary", has_text="Fourier shell correlation in numbers").click()
     expect(table.locator("tbody tr").first).to_be_visible(timeout=30_000)
     page.evaluate("scrollTo(0, 0)")

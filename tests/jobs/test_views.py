@@ -2,6 +2,7 @@
 
 import pytest
 
+from jobs.cwl.form import ResultHint
 from jobs.models import Attempt, ComputeSite, Job, JobEvent, Result
 from jobs.states import JobState
 from jobs.views.story import cards, phases
@@ -143,6 +144,7 @@ def test_files_of_one_output_share_a_card_and_a_surface_finds_its_colours(make_j
              ("res", "map", "r.mrc")]
         )
     ]  # fmt: skip
-    found = cards(made, {"map": "res"})
-    assert [(card.title, len(card.results)) for card in found] == [("map", 1), ("shots", 2), ("res", 1)]
+    found = cards(made, [ResultHint(output="map", viewer="map-coloured", title="map", colour_by="res")])
+    assert [(card.title, len(card.results)) for card in found] == [("map", 1), ("Shots", 2), ("Res", 1)]
+    assert [card.folded for card in found] == [False, True, True]
     assert found[0].colour == made[3]

@@ -128,10 +128,19 @@ hints:
     expected_seconds: 80
     results:
       - {output: maps, viewer: map, title: First map}
-      - {output: slices, viewer: image, title: Slices}
+      - {output: slices, viewer: image, title: Slices, folded: true}
       - {output: progress_chart, viewer: chart, title: Progress of each seed}
       - {output: scores, viewer: table, title: Score of each seed}
-      - {output: logs, viewer: text, title: RELION's logs}
+      - output: summary
+        viewer: text
+        title: Summary
+        folded: true
+        numbers:
+          - {field: averages_used, title: Averages used}
+          - {field: seed, title: Seed kept}
+          - {field: pixel_size_A, title: Pixel size, unit: Å}
+          - {field: box, title: Box, unit: px}
+      - {output: logs, viewer: text, title: RELION's logs, folded: true}
 
 baseCommand: [python3]
 arguments:

@@ -162,12 +162,21 @@ hints:
       - {output: motion_chart, viewer: chart, title: Motion of all movies}
       - {output: motion_table, viewer: table, title: Motion of all movies in numbers}
       - {output: previews, viewer: images, title: Before and after}
-      - {output: averages, viewer: images, title: Aligned averages}
-      - {output: averages_before, viewer: images, title: Averages before alignment}
-      - {output: power_spectra, viewer: images, title: Power spectra of the aligned averages}
-      - {output: power_spectra_before, viewer: images, title: Power spectra before alignment}
-      - {output: micrographs_star, viewer: table, title: Micrographs as a STAR file}
-      - {output: log, viewer: text, title: RELION's log}
+      - {output: averages, viewer: images, title: Aligned averages, folded: true}
+      - {output: averages_before, viewer: images, title: Averages before alignment, folded: true}
+      - {output: power_spectra, viewer: images, title: Power spectra of the aligned averages, folded: true}
+      - {output: power_spectra_before, viewer: images, title: Power spectra before alignment, folded: true}
+      - {output: micrographs_star, viewer: table, title: Micrographs as a STAR file, folded: true}
+      - output: summary
+        viewer: text
+        title: Summary
+        folded: true
+        numbers:
+          - {field: movies, title: Movies}
+          - {field: median_total_motion_A, title: Median motion, unit: Å}
+          - {field: largest_total_motion_A, title: Largest motion, unit: Å}
+          - {field: outliers, title: Outliers}
+      - {output: log, viewer: text, title: RELION's log, folded: true}
 
 baseCommand: [python3]
 arguments:

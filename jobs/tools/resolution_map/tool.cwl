@@ -111,11 +111,19 @@ hints:
       - {output: slices, viewer: image, title: Slices coloured by resolution}
       - {output: fsc_chart, viewer: chart, title: Fourier shell correlation}
       - {output: histogram_chart, viewer: chart, title: Local resolution}
-      - {output: local_resolution, viewer: map, title: Local resolution as a volume}
-      - {output: postprocessed, viewer: map, title: Post-processed map}
-      - {output: fsc_table, viewer: table, title: Fourier shell correlation in numbers}
-      - {output: summary, viewer: text, title: Summary}
-      - {output: logs, viewer: text, title: RELION's logs}
+      - {output: local_resolution, viewer: map, title: Local resolution as a volume, folded: true}
+      - {output: postprocessed, viewer: map, title: Post-processed map, folded: true}
+      - {output: fsc_table, viewer: table, title: Fourier shell correlation in numbers, folded: true}
+      - output: summary
+        viewer: text
+        title: Summary
+        folded: true
+        numbers:
+          - {field: crossing_0143_A, title: Resolution at FSC 0.143, unit: Å}
+          - {field: local_median_A, title: Local resolution (median), unit: Å}
+          - {field: local_finest_A, title: Finest, unit: Å}
+          - {field: local_coarsest_A, title: Coarsest, unit: Å}
+      - {output: logs, viewer: text, title: RELION's logs, folded: true}
 
 baseCommand: [python3]
 

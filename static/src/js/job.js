@@ -36,8 +36,8 @@ function followState(id) {
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target.id !== "results") return;
     const before = document.querySelector("#results").dataset.count;
-    const now = /data-count="(\d+)"/.exec(event.detail.xhr.responseText)?.[1];
-    if (before === now && now !== "0") event.detail.shouldSwap = false;
+    const now = /data-count="([^"]*)"/.exec(event.detail.xhr.responseText)?.[1];
+    if (before === now) event.detail.shouldSwap = false;
   });
 }
 

@@ -16,7 +16,8 @@ export async function surfaceView(box, viewer, colourPath) {
   }
   const load = async (path) => new Uint8Array(await (await get(preview(viewer, { form: "volume", size: 96 }, path))).arrayBuffer());
   const [{ drawSurface }, map, colours] = await Promise.all([import("./volume.js"), load(viewer.dataset.path), colourPath ? load(colourPath) : null]);
-  const drawing = await drawSurface(stage, map, colours, { ramp: RAMP, dark: isDark() });
+  const { ramp, range } = scaleOf(viewer);
+  const drawing = await drawSurface(stage, map, colours, { ramp, range, dark: isDark() });
   waiting.remove();
   stage.tabIndex = 0;
   stage.setAttribute("role", "application");
@@ -29,7 +30,7 @@ export async function surfaceView(box, viewer, colourPath) {
     else return;
     event.preventDefault();
   });
-  box.append(...controls(drawing, colourPath));
+  box.append(...controls(drawing, colourPath, ramp));
   const colour = () => drawing.dark(isDark());
   document.addEventListener("portolan:colours", colour);
   viewer.addEventListener("portolan:leave", () => {
@@ -38,7 +39,16 @@ export async function surfaceView(box, viewer, colourPath) {
   }, { once: true });
 }
 
-function controls(drawing, coloured) {
+// A tool may say which colours it used in its own pictures; the surface then has the same ones.
+function scaleOf(viewer) {
+  const { range, ramp } = viewer.dataset;
+  if (!range || !ramp) return { ramp: RAMP, range: null };
+  return { ramp: ramp.split(" ").map((colour) => parseInt(colour.slice(1), 16)), range: range.split(" ").map(Number) };
+}
+
+const css = (colour) => `#${colour.toString(16).padStart(6, "0")}`;
+
+function controls(drawing, coloured, ramp) {
   const threshold = element("input", { type: "range", min: 0.5, max: Math.max(6, Math.min(drawing.highest, 14)).toFixed(1), step: 0.1, value: drawing.threshold });
   const shown = element("output", {}, `${drawing.threshold} σ`);
   let timer;
@@ -62,8 +72,11 @@ function controls(drawing, coloured) {
   const parts = [element("label", { class: "slider" }, element("span", {}, "Threshold"), threshold, shown), turns];
   if (coloured && drawing.domain) {
     const [low, high] = drawing.domain;
+    const colours = element("span", { class: "ramp" });
+    // Set by script: the page's policy allows no style attributes.
+    colours.style.background = `linear-gradient(to right, ${ramp.map(css).join(", ")})`;
     parts.unshift(element("div", { class: "scale", role: "img", "aria-label": `Colours from ${low.toFixed(1)} Å, blue, to ${high.toFixed(1)} Å, red` },
-      element("span", {}, `${low.toFixed(1)} Å`), element("span", { class: "ramp" }), element("span", {}, `${high.toFixed(1)} Å`)));
+      element("span", {}, `${low.toFixed(1)} Å`), colours, element("span", {}, `${high.toFixed(1)} Å`)));
   }
   return parts;
 }

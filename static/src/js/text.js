@@ -18,7 +18,8 @@ export async function view(viewer) {
 }
 
 function pretty(path, text) {
-  if (!path.endsWith(".json")) return text;
+  // Programs draw their progress over the same line again: what would be seen in the end is shown.
+  if (!path.endsWith(".json")) return text.replace(/[^\n]*\r(?=[^\n])/g, "");
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {

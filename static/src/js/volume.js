@@ -12,7 +12,7 @@ const STEP = Math.PI / 12;
 // The camera is set for the whole box; what is seen in it is smaller.
 const CLOSER = 0.62;
 
-export async function drawSurface(stage, map, colours, { ramp, dark }) {
+export async function drawSurface(stage, map, colours, { ramp, range: given, dark }) {
   const plugin = new PluginContext({
     actions: [],
     animations: [],
@@ -25,7 +25,7 @@ export async function drawSurface(stage, map, colours, { ramp, dark }) {
   const volume = await read(plugin, map);
   const colour = colours ? await read(plugin, colours) : null;
   let threshold = startingThreshold(volume.data.grid);
-  const domain = colour ? range(colour.data.grid, volume.data.grid, threshold) : null;
+  const domain = colour ? given ?? range(colour.data.grid, volume.data.grid, threshold) : null;
   const parameters = () =>
     createVolumeRepresentationParams(plugin, volume.data, {
       type: "isosurface",
@@ -69,10 +69,14 @@ async function read(plugin, bytes) {
 
 const highest = ({ stats }) => (stats.max - stats.mean) / stats.sigma;
 
-// A particle fills a small part of its box: the level that keeps its brightest few per cent shows its outline.
+// A particle fills a small part of its box: the level that keeps its brightest few per cent shows its outline,
+// unless that is still within the noise of the solvent around it (five times its median deviation).
 function startingThreshold(grid) {
   const values = Float32Array.from(grid.cells.data).sort();
-  const level = values[Math.floor(values.length * 0.97)];
+  const middle = values[values.length >> 1];
+  const off = values.map((value) => Math.abs(value - middle)).sort();
+  const noise = off[off.length >> 1] * 1.4826;
+  const level = Math.max(values[Math.floor(values.length * 0.97)], middle + 5 * noise);
   const relative = (level - grid.stats.mean) / grid.stats.sigma;
   return Math.round(Math.min(Math.max(relative, 1), highest(grid) * 0.7) * 10) / 10;
 }
