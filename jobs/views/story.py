@@ -113,7 +113,7 @@ def numbers(figures: Mapping[str, object], hint: ResultHint) -> list[tuple[str, 
         given = figures.get(field)
         if isinstance(given, int | float) and not isinstance(given, bool):
             found.append(
-                (title, f"{given:.4g} {unit}".strip() if isinstance(given, float) else f"{given} {unit}".strip())
+                (title, f"{given:.3g} {unit}".strip() if isinstance(given, float) else f"{given} {unit}".strip())
             )
         elif isinstance(given, list):
             found.append((title, ", ".join(map(str, given[:3])) + ("…" if len(given) > 3 else "") or "none"))

@@ -3,7 +3,7 @@
 import embed from "vega-embed";
 import { expressionInterpreter } from "vega-interpreter";
 import { isDark } from "./colours.js";
-import { content, get, tell } from "./viewers.js";
+import { content, element, get, tell } from "./viewers.js";
 
 const AGAIN = 4000;
 
@@ -53,7 +53,10 @@ export async function view(viewer) {
     viewer.replaceChildren(scroll);
     if (single) specification.width = "container";
     shown?.finalize();
-    shown = await embed(box, { ...specification, config: undefined }, {
+    // The card's head has the title already; the second line of it says something more.
+    const more = viewer.closest(".result") && specification.title?.subtitle;
+    if (typeof more === "string") viewer.prepend(element("p", { class: "muted small" }, more));
+    shown = await embed(box, { ...specification, ...(viewer.closest(".result") && { title: undefined }), config: undefined }, {
       actions: false,
       ast: true,
       expr: expressionInterpreter,
