@@ -7,6 +7,12 @@ import { content, element, get, tell } from "./viewers.js";
 
 const AGAIN = 4000;
 
+// A chart is written by a job: what it shows is in its file, and it fetches nothing with the reader's session.
+const refuse = async () => {
+  throw new Error("A chart's data must be in its own file.");
+};
+const inlineOnly = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
+
 function config() {
   const css = getComputedStyle(document.documentElement);
   const colour = (name) => css.getPropertyValue(name).trim();
@@ -63,7 +69,7 @@ export async function view(viewer) {
       renderer: "svg",
       mode: "vega-lite",
       config: config(),
-      loader: { http: { credentials: "same-origin" } },
+      loader: inlineOnly,
       tooltip: { theme: isDark() ? "dark" : "light" },
     });
     // A chart that sets its own width gets the whole row before anybody has to scroll.
