@@ -67,6 +67,9 @@ def typed_inputs(schema: Schema, typed: Mapping[str, str]) -> dict[str, Any]:
         kind, text = kind_of(rules), typed.get(f"inputs.{name}", "").strip()
         if kind == "yes":
             inputs[name] = text != ""
+        elif text and kind == "choice":
+            # A page sends words only: the choice has the type that it has in the schema.
+            inputs[name] = next((one for one in rules["enum"] if one is not None and str(one) == text), text)
         elif text:
             inputs[name] = READERS.get(kind, str)(text)
     return inputs

@@ -140,9 +140,22 @@ def _making(request: PersonRequest, found: Job) -> dict[str, Any]:
     started = found.job_state not in (JobState.CREATED, JobState.STAGING_IN)
     return {
         "command": services.command_of(request.user, found.pk) if started else "",
-        "changes": services.job_difference(found.rerun_of, found) if found.rerun_of else [],
+        "changes": _changes(found.rerun_of, found) if found.rerun_of else [],
         "reruns": found.reruns.all()[:10],
     }
+
+
+def _changes(before: Job, after: Job) -> list[services.Change]:
+    """What differs between the jobs; a value left out and the same value written down are no difference."""
+    tool = _tool(after.tool)
+    rules = tool.schema.get("properties", {}) if tool else {}
+    found = []
+    for change in services.job_difference(before, after):
+        default = rules.get(change.path, {}).get("default")
+        was, now = (default if one is None else one for one in (change.before, change.after))
+        if was != now:
+            found.append(services.Change(path=change.path, before=was, after=now))
+    return found
 
 
 def _tool(name: str) -> registry.ToolInfo | None:

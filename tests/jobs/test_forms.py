@@ -75,6 +75,12 @@ def test_typed_texts_become_the_inputs_of_the_api():
     }
 
 
+def test_a_choice_among_numbers_stays_a_number():
+    schema = {"properties": {"turns": {"type": "integer", "enum": [0, 1, 2], "x-widget": "select"}}}
+    assert typed_inputs(schema, {"inputs.turns": "0"}) == {"turns": 0}
+    assert typed_inputs(schema, {"inputs.turns": "7"}) == {"turns": "7"}
+
+
 def test_a_box_that_is_not_ticked_means_no():
     assert typed_inputs(SCHEMA, {})["weighting"] is False
 
