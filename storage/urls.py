@@ -14,6 +14,7 @@ urlpatterns = [
     path("projects/<uuid:project_id>/files/change/", views.change, name="change"),
     path("projects/<uuid:project_id>/files/delete/", views.delete, name="delete"),
     path("projects/<uuid:project_id>/files/undelete/", views.undelete, name="undelete"),
+    path("projects/<uuid:project_id>/files/retry/", views.retry, name="retry"),
     path("projects/<uuid:project_id>/files/trash/", views.trash, name="trash"),
     path("projects/<uuid:project_id>/files/content/", views.download, name="download"),
     path("projects/<uuid:project_id>/files/zip/", views.zip_files, name="zip"),

@@ -111,6 +111,14 @@ def undelete(request: PersonRequest, project_id: UUID) -> HttpResponse:
 
 
 @login_required
+@require_POST
+def retry(request: PersonRequest, project_id: UUID) -> HttpResponse:
+    """The first files are being copied once more."""
+    folders.retry_filling(request.user, project_id)
+    return redirect("storage:project", project_id)
+
+
+@login_required
 @require_GET
 def trash(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """What was deleted a short while ago, and until when it can be brought back."""

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from projects.models import Project
-from storage.models import TrashItem
+from storage.models import Folder, FolderState, TrashItem
 
 pytestmark = pytest.mark.django_db
 
@@ -111,3 +111,11 @@ def test_a_project_without_a_name_is_refused_beside_the_field(browser_of, strang
 def test_a_project_of_others_cannot_be_copied(browser_of, filled, stranger):
     browser_of(stranger).post("/projects/new/", {"name": "Mine", "source": str(filled.pk)})
     assert not Project.objects.filter(name="Mine").exists()
+
+
+def test_a_first_copy_that_failed_is_tried_again_from_the_page(browser_of, project, contributor, viewer):
+    Folder.objects.filter(project=project).update(state=FolderState.FAILED, problem="The disk was full.")
+    assert "The disk was full." in browser_of(contributor).get(at(project)).text
+    assert browser_of(viewer).post(at(project, "retry")).status_code == 403
+    assert browser_of(contributor).post(at(project, "retry"), follow=True).status_code == 200
+    assert Folder.objects.get(project=project).state == FolderState.PREPARING
