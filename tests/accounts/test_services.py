@@ -99,7 +99,7 @@ def test_a_token_kept_to_projects_knows_and_ends_none_beyond_them(owner):
     here, there = uuid4(), uuid4()
     wide, _ = make_token(owner, label="wide", scopes=[Scope.READ])
     other, _ = make_token(owner, label="other", scopes=[Scope.READ], projects=[there])
-    near, _ = make_token(owner, label="near", scopes=[Scope.READ], projects=[here])
+    make_token(owner, label="near", scopes=[Scope.READ], projects=[here])
     user = _with_token(owner, scopes=list(Scope), projects=[here])
     assert {token.label for token in own_tokens(user)} == {"near", "held"}
     for beyond in (wide, other):

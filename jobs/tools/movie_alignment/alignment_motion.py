@@ -125,7 +125,14 @@ def summary_chart(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
     marks = {
         "transform": [{"filter": "datum.outlier == 'yes' && datum.part == 'late'"}],
-        "mark": {"type": "text", "text": "outlier", "dy": -5, "baseline": "bottom", "color": WARN, "fontWeight": "bold"},
+        "mark": {
+            "type": "text",
+            "text": "outlier",
+            "dy": -5,
+            "baseline": "bottom",
+            "color": WARN,
+            "fontWeight": "bold",
+        },
         "encoding": {"y": number("total_motion_A", "path length (Å)", stack=None)},
     }
     names = len(rows) <= 40

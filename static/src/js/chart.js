@@ -3,7 +3,7 @@
 import embed from "vega-embed";
 import { expressionInterpreter } from "vega-interpreter";
 import { isDark } from "./colours.js";
-import { content, element, get, tell } from "./viewers.js";
+import { content, element, get, tell } from "./parts.js";
 
 const AGAIN = 4000;
 

@@ -1,5 +1,5 @@
 // Contrast of a measured image: how many per cent of the darkest and brightest pixels are cut off.
-import { preview } from "./viewers.js";
+import { preview } from "./parts.js";
 
 export async function view(viewer) {
   const range = viewer.querySelector("[data-contrast]");

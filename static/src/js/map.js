@@ -1,5 +1,5 @@
 // A 3-D map: slices along three axes, and a surface that can be turned, at a threshold that can be moved.
-import { element, get, preview, tell } from "./viewers.js";
+import { element, get, preview, tell } from "./parts.js";
 
 const AXES = ["z", "y", "x"];
 

@@ -1,6 +1,6 @@
 // The surface of a map with its controls: threshold, turning by buttons, and the scale of its colours.
 import { isDark } from "./colours.js";
-import { element, get, preview } from "./viewers.js";
+import { element, get, preview } from "./parts.js";
 
 // Light and dark ends are told apart without colour, too; the CSS of .scale has the same colours.
 export const RAMP = [0x2b66b1, 0x35a3c4, 0x6fc38b, 0xf0d35c, 0xec8d3b, 0xc2311f];

@@ -1,5 +1,5 @@
 // A STAR or CSV table: sorted by a column, a page at a time, with the rows marked that the tool calls outliers.
-import { element, get, preview } from "./viewers.js";
+import { element, get, preview } from "./parts.js";
 
 const ROWS = 50;
 

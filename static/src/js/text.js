@@ -1,5 +1,5 @@
 // The beginning of a text file.
-import { content, element, get } from "./viewers.js";
+import { content, element, get } from "./parts.js";
 
 const MOST = 100_000;
 

@@ -1,6 +1,6 @@
 // The panel of uploads: what is on its way, how fast, how long still; pause, go on, cancel; what failed and why.
 import { UploadManager } from "../uploads.js";
-import { element } from "./viewers.js";
+import { element } from "./parts.js";
 
 const SHOWN = 200;
 

@@ -1,4 +1,6 @@
 // Finds the viewers of a page and loads the code of each kind when the first of its kind comes near the screen.
+import { content, preview, tell } from "./parts.js";
+
 const KINDS = {
   chart: () => import("./chart.js"),
   table: () => import("./table.js"),
@@ -54,35 +56,4 @@ function choose(choice) {
   } else {
     open(viewer);
   }
-}
-
-export const content = (viewer, path = viewer.dataset.path) =>
-  `/projects/${viewer.dataset.project}/files/content/?path=${encodeURIComponent(path)}`;
-
-export const preview = (viewer, options = {}, path = viewer.dataset.path) =>
-  `/api/v1/projects/${viewer.dataset.project}/files/preview/?${new URLSearchParams({ path, ...options })}`;
-
-export async function get(url) {
-  const answer = await fetch(url, { headers: { Accept: "*/*" }, credentials: "same-origin" });
-  if (answer.ok) return answer;
-  const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.title ? `${problem.title} ${problem.detail ?? ""}` : `The file can't be shown (${answer.status}).`);
-}
-
-export function tell(viewer, error) {
-  const words = document.createElement("p");
-  words.className = "note error";
-  words.setAttribute("role", "alert");
-  words.textContent = error.message;
-  viewer.replaceChildren(words);
-}
-
-// Small HTML from parts: element("p", { class: "muted" }, "text", child).
-export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value !== false && value != null) made.setAttribute(key, value === true ? "" : value);
-  }
-  made.append(...children);
-  return made;
 }
