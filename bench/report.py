@@ -11,7 +11,8 @@ def page(results: Figures) -> str:
     lines = [
         "# Performance",
         "",
-        "Written by `make bench`; the figures are in `bench/results.json`. The sides of each figure come from one run on one machine "
+        "Written by `make bench`; the figures are in `bench/results.json`. "
+        "The sides of each figure come from one run on one machine "
         f"({machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['date']}): trust the ratios, "
         "not the seconds.",
         "",
