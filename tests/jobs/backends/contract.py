@@ -78,8 +78,7 @@ class SchedulerContract:
     def test_a_second_copy_meets_the_fence_and_touches_nothing(self, backend, make_spec):
         spec = make_spec("sh", "-c", "echo ran")
         (spec.control / FENCE).mkdir(parents=True)
-        backend.submit(spec)
-        time.sleep(0.5)
+        self.ended(backend, backend.submit(spec))
         assert not spec.stdout.exists()
         assert not (spec.control / EXIT_FILE).exists()
 
