@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
 
+from accounts.entitlements import name_of
 from accounts.scopes import Scope
 from common.models import UUIDModel
 
@@ -61,3 +62,89 @@ class ApiToken(UUIDModel):
     def usable(self) -> bool:
         """True until the token is revoked or has ended."""
         return self.revoked_at is None and self.expires_at > timezone.now()
+
+
+class GroupQuerySet(models.QuerySet["Group"]):
+    """Querysets know who is in."""
+
+    def of(self, user: User) -> GroupQuerySet:
+        """Groups that ``user`` is in now, by themselves or by being in one of their subgroups."""
+        return self.filter(pk__in=Seat.objects.in_force().filter(user=user).values("group"))
+
+
+class Group(UUIDModel):
+    """People who get roles together: a group of an institute's AAI, or one that people keep here (no issuer).
+
+    A group of an AAI is the triple (issuer, namespace, path); the path is as the AAI writes it, compared and never
+    decoded. All its outer groups have rows as well.
+    """
+
+    issuer = models.CharField(max_length=300, blank=True)
+    namespace = models.CharField(max_length=300, blank=True)
+    path = models.CharField(max_length=1024)
+    name = models.CharField(max_length=120, blank=True, help_text="Of a group that is kept here.")
+    description = models.CharField(max_length=500, blank=True)
+
+    objects = GroupQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["issuer", "namespace", "path"], name="group_once")]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def local(self) -> bool:
+        """True for a group that people keep here."""
+        return self.issuer == ""
+
+    @property
+    def display_name(self) -> str:
+        """The name to show."""
+        return self.name if self.local else name_of(self.path)
+
+    @property
+    def urn(self) -> str:
+        """What the AAI calls it; empty for a group that is kept here."""
+        return "" if self.local else f"{self.namespace}:group:{self.path}"
+
+
+class SeatQuerySet(models.QuerySet["Seat"]):
+    """Querysets know what is in force."""
+
+    def in_force(self) -> SeatQuerySet:
+        """Seats that count now: not ended, and of people whose account is open."""
+        return self.filter(ended_at=None, user__is_active=True)
+
+
+class Seat(UUIDModel):
+    """Somebody in a group, as an identity's entitlements say (``identity``) or as its keepers here have put down.
+
+    ``role`` is the AAI's word; one row for each. ``direct`` is False where only a subgroup was told. Ended seats are
+    kept, so that it can be told why somebody had access.
+    """
+
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="seats")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="seats")
+    identity = models.ForeignKey(
+        ExternalIdentity, null=True, blank=True, on_delete=models.CASCADE, related_name="seats"
+    )
+    role = models.CharField(max_length=300, blank=True)
+    direct = models.BooleanField(default=True)
+    keeper = models.BooleanField(default=False, help_text="May change who is in a group that is kept here.")
+    seen_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SeatQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["group", "identity", "role", "direct"], name="seat_of_identity_once"),
+            models.UniqueConstraint(
+                fields=["group", "user"], condition=models.Q(identity__isnull=True), name="seat_of_user_once"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["user", "group"], condition=models.Q(ended_at=None), name="seats_now")
+        ]

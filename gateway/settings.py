@@ -117,6 +117,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Whose groups count: for each issuer the namespaces it may speak for, with the authorities that go with them.
+GROUP_NAMESPACES = {
+    "https://aai.egi.eu/auth/realms/egi": {"urn:mace:egi.eu": frozenset({"aai.egi.eu", ""})},
+    "https://login.helmholtz.de/oauth2": {"urn:geant:helmholtz.de": frozenset({"login.helmholtz.de"})},
+}
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "accounts:login"
