@@ -8,7 +8,8 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 from accounts.api import MeViewSet, TokenViewSet
 from common.errors import NotFound
 from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, SiteViewSet, ToolViewSet
-from projects.api import AuditViewSet, MemberViewSet
+from projects.api.audit import AuditViewSet
+from projects.api.members import MemberViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
 from storage.api.projects import ProjectViewSet
 from storage.api.uploads import UploadViewSet

@@ -1,4 +1,4 @@
-"""REST: a project's people and its trail."""
+"""REST: a project's people."""
 
 from uuid import UUID
 
@@ -9,12 +9,11 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import person
-from common.pagination import NewestByNumber
 from projects import services
-from projects.models import AuditEvent, Membership
+from projects.models import Membership
 from projects.permissions import get_project
 from projects.roles import Action
-from projects.serializers import AuditEventSerializer, MemberChangeSerializer, MemberSerializer, NewMemberSerializer
+from projects.serializers import MemberChangeSerializer, MemberSerializer, NewMemberSerializer
 
 
 class MemberViewSet(GenericViewSet):
@@ -71,18 +70,3 @@ class MemberViewSet(GenericViewSet):
         """Who asks is no member any more."""
         services.leave_project(person(request), project_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class AuditViewSet(GenericViewSet):
-    """The trail of a project."""
-
-    queryset = AuditEvent.objects.all()
-    serializer_class = AuditEventSerializer
-    pagination_class = NewestByNumber
-
-    @extend_schema(operation_id="audit_list", summary="Who changed what", tags=["projects"])
-    def list(self, request: Request, project_id: UUID) -> Response:
-        """Changes of people and state, newest first."""
-        project = get_project(person(request), Action.VIEW, project_id)
-        page = self.paginate_queryset(self.get_queryset().filter(project=project))
-        return self.get_paginated_response(AuditEventSerializer(page, many=True).data)

@@ -1,0 +1,24 @@
+"""What a person may command about a project and its people; each change is in the audit trail."""
+
+from projects.services.members import add_member, change_member, leave_project, remove_member
+from projects.services.projects import (
+    DESCRIPTION_LENGTH,
+    NAME_LENGTH,
+    archive_project,
+    create_project,
+    rename_project,
+    restore_project,
+)
+
+__all__ = [
+    "DESCRIPTION_LENGTH",
+    "NAME_LENGTH",
+    "add_member",
+    "archive_project",
+    "change_member",
+    "create_project",
+    "leave_project",
+    "remove_member",
+    "rename_project",
+    "restore_project",
+]
