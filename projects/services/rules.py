@@ -21,6 +21,7 @@ def locked(user: User, action: Action, project_id: UUID | str) -> Project:
 
 
 def membership_of(project: Project, user_id: UUID | str) -> Membership:
+    """The person's own membership; NotFound ``member_not_found`` without one."""
     found = Membership.objects.select_related("user").filter(project=project, user_id=user_id).first()
     if found is None:
         raise NotFound("This person is not a member of the project.", code="member_not_found")
@@ -28,6 +29,7 @@ def membership_of(project: Project, user_id: UUID | str) -> Membership:
 
 
 def refuse_above(user: User, project: Project, *roles: Role) -> None:
+    """Nothing happens when ``user`` is as strong as all of ``roles``; else Forbidden."""
     own = role_in(user, project) or Role.VIEWER
     if not all(at_least(own, role) for role in roles):
         hint = "Ask an owner of the project."
@@ -45,15 +47,18 @@ def refuse_last_owner(membership: Membership) -> None:
 
 
 def clean_role(role: str) -> Role:
+    """The role of that name; UserError ``bad_role``."""
     if role not in Role.values:
         raise UserError(f"A role is one of {', '.join(Role.values)}.", code="bad_role", field="role")
     return Role(role)
 
 
 def refuse_past(until: datetime | None) -> None:
+    """Nothing happens for an end that is still to come, or for none; else UserError ``bad_until``."""
     if until is not None and until <= timezone.now():
         raise UserError("The end of a membership lies in the future.", code="bad_until", field="until")
 
 
 def text(moment: datetime | None) -> str | None:
+    """The moment as the trail writes it."""
     return moment.isoformat() if moment else None
