@@ -18,6 +18,9 @@ class User(AbstractUser):
     """A person. ``token`` is set while a request is made with a personal token."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    posix_account = models.CharField(
+        max_length=32, blank=True, help_text="Their account (name or uid) where storage sites mirror roles into ACLs."
+    )
     token: ApiToken | None = None
 
     @property

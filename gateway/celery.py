@@ -25,6 +25,7 @@ def set_schedule(sender: Celery, **_: object) -> None:
         "jobs.tasks.reconcile_jobs": settings.RECONCILE_SECONDS,
         "jobs.tasks.tidy_attempts": HOUR,
         "storage.tasks.tend_folders": settings.RECONCILE_SECONDS,
+        "storage.tasks.mirror_roles": settings.RECONCILE_SECONDS,
         "storage.tasks.measure_folders": 10 * MINUTE,
         "storage.tasks.end_idle_uploads": HOUR,
         "storage.tasks.purge_trash": HOUR,

@@ -20,6 +20,7 @@ class StorageSite(UUIDModel):
     )
     default_quota_bytes = models.BigIntegerField(null=True, blank=True)
     is_default = models.BooleanField(default=False)
+    posix_acls = models.BooleanField(default=False, help_text="Mirror roles into the folders' POSIX access lists.")
 
     def __str__(self) -> str:
         return self.name
@@ -47,6 +48,11 @@ class Folder(UUIDModel):
     used_bytes = models.BigIntegerField(default=0)
     used_files = models.BigIntegerField(default=0)
     measured_at = models.DateTimeField(null=True, blank=True)
+    acl_written: models.JSONField = models.JSONField(
+        default=None, null=True, blank=True, help_text="POSIX account -> rights, as written last."
+    )
+    acl_problem = models.TextField(blank=True)
+    acl_at = models.DateTimeField(null=True, blank=True)
 
 
 class UploadState(models.TextChoices):

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from storage import filling, quota, trash
+from storage import acls, filling, quota, trash
 from storage.models import Folder, FolderState
 from storage.uploads import lifecycle as uploads
 
@@ -48,3 +48,18 @@ def measure_folder(folder_id: str) -> None:
 def end_idle_uploads() -> None:
     """Uploads that were idle for their days have ended, and their room is free again."""
     uploads.end_idle()
+
+
+@shared_task
+def mirror_roles() -> None:
+    """A folder whose roles changed since its access lists were written is worked on."""
+    for folder in acls.out_of_step(acls.mirrored()):
+        mirror_folder.delay(str(folder.pk))
+
+
+@shared_task
+def mirror_folder(folder_id: str) -> None:
+    """The folder's POSIX access lists say what the roles say."""
+    folder = acls.mirrored().filter(pk=folder_id).first()
+    if folder is not None:
+        acls.mirror(folder)
