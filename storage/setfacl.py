@@ -46,7 +46,7 @@ def uid_of(account: str) -> int | None:
 
 
 def held_on(directory: Path) -> Held:
-    """What named users hold on ``directory``; Unavailable ``acl_unavailable`` when its file system has no such lists."""
+    """What named users hold on ``directory``; Unavailable where there are no access lists."""
     fd = _handle(str(directory))
     try:
         text = _run(["getfacl", "--omit-header", "--numeric", "--absolute-names", "--"], [fd])
