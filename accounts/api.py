@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import person
+from accounts.limits import count_token
 from accounts.models import ApiToken
 from accounts.serializers import (
     MadeTokenSerializer,
@@ -59,6 +60,7 @@ class TokenViewSet(GenericViewSet):
         """A new token; its secret is in this answer only."""
         body = NewTokenSerializer(data=request.data)
         body.is_valid(raise_exception=True)
+        count_token(person(request).pk)
         token, secret = make_token(person(request), **body.validated_data)
         answer = {**TokenSerializer(token).data, "secret": secret}
         return Response(answer, status=status.HTTP_201_CREATED)

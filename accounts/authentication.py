@@ -1,4 +1,4 @@
-"""Bearer tokens for the API."""
+"""Bearer tokens for the API: what is common to all kinds, and the personal ones."""
 
 import hashlib
 from datetime import timedelta
@@ -9,8 +9,12 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from accounts.limits import REFUSALS, Room, place_of
 from accounts.models import ApiToken, User
+from common.errors import TooOften
 
+MARK = "ptl_"
+LONGEST_TOKEN = 16_384
 SEEN_EVERY = timedelta(minutes=1)
 
 
@@ -19,22 +23,61 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def bearer_of(request: Request) -> str | None:
+    """The request's bearer token; None when it has none; refused when the header can't be one or is over 16 KiB."""
+    words = get_authorization_header(request).split()
+    if not words or words[0].lower() != b"bearer":
+        return None
+    if len(words) != 2:
+        refuse(request, "The Authorization header must be “Bearer <token>”.", code="bad_authorization")
+    if len(words[1]) > LONGEST_TOKEN:
+        refuse(request, f"A token has at most {LONGEST_TOKEN // 1024} KiB.", code="token_too_long")
+    return words[1].decode("utf-8", "replace")
+
+
+def address_of(request: Request) -> str:
+    """Where the request comes from, as the server in front tells it."""
+    return request.META.get("REMOTE_ADDR") or ""
+
+
+def refuse(request: Request, words: str, *, code: str) -> NoReturn:
+    """401 with the reason, counted for the address; 429 once it had too many of them."""
+    room = REFUSALS.take(place_of(address_of(request)))
+    request._request.rate_limit = room.headers()  # type: ignore[attr-defined]
+    if room.over:
+        raise _flood(room)
+    raise AuthenticationFailed(words, code=code)
+
+
+def refuse_flood(request: Request) -> None:
+    """Nothing happens while few tokens from this address were refused; else TooOften."""
+    room = REFUSALS.look(place_of(address_of(request)))
+    if room.over:
+        raise _flood(room)
+
+
+def _flood(room: Room) -> TooOften:
+    hint = "Look at what your script sends; tokens that were good before go on working."
+    message = "Too many tokens from this address were refused in a short while."
+    return TooOften(message, code="too_many_refusals", hint=hint, wait=room.seconds)
+
+
 class TokenAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <personal token>`` makes the request that person's, narrowed by the token."""
+    """``Authorization: Bearer ptl_…`` makes the request that person's, narrowed by the personal token."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        """(user, token) for a usable personal token; None when there is no bearer token; else 401."""
-        words = get_authorization_header(request).split()
-        if not words or words[0].lower() != b"bearer":
+        """(user, token) for a usable personal token; None when there is none; else 401."""
+        secret = bearer_of(request)
+        if secret is None:
             return None
-        if len(words) != 2:
-            raise AuthenticationFailed("The Authorization header must be “Bearer <token>”.", code="bad_authorization")
-        secret = words[1].decode("utf-8", "replace")
         token = ApiToken.objects.select_related("user").filter(digest=digest(secret)).first()
         if token is None or not token.user.is_active:
-            raise AuthenticationFailed("This token is unknown.", code="token_unknown")
+            refuse(request, "This token is unknown.", code="token_unknown")
+        if token.revoked_at is not None:
+            refuse(request, "This token was revoked. Make a new one.", code="token_revoked")
         if not token.usable:
-            _refuse_ended(token)
+            day = token.expires_at.date().isoformat()
+            refuse(request, f"This token ended on {day}. Make a new one.", code="token_ended")
         _note_use(token, request)
         token.user.token = token
         return token.user, token
@@ -49,15 +92,8 @@ def person(request: Request) -> User:
     return cast(User, request.user)
 
 
-def _refuse_ended(token: ApiToken) -> NoReturn:
-    if token.revoked_at is not None:
-        raise AuthenticationFailed("This token was revoked. Make a new one.", code="token_revoked")
-    day = token.expires_at.date().isoformat()
-    raise AuthenticationFailed(f"This token ended on {day}. Make a new one.", code="token_ended")
-
-
 def _note_use(token: ApiToken, request: Request) -> None:
     now = timezone.now()
     if token.last_used_at is None or now - token.last_used_at > SEEN_EVERY:
-        address = request.META.get("REMOTE_ADDR") or None
+        address = address_of(request) or None
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now, last_used_from=address)

@@ -1,6 +1,6 @@
 """Passwords can't be guessed by trying: wrong ones are counted for a while, and then nobody is let in.
 
-The counts live in the cache of one process, so the limits hold per process of the portal.
+The counts live in the cache, so they hold for all processes of the portal together while Redis is there.
 """
 
 import hashlib
@@ -21,7 +21,8 @@ def refuse_guessing(username: str, address: str) -> None:
     if any(cache.get(key, 0) >= limit for key, limit in _keys(username, address)):
         minutes = WHILE_SECONDS // 60
         hint = f"Wait {minutes} minutes, then try again; ask the operator for a new password if it is lost."
-        raise TooOften("Too many wrong passwords in a short while.", code="too_many_passwords", hint=hint)
+        message = "Too many wrong passwords in a short while."
+        raise TooOften(message, code="too_many_passwords", hint=hint, wait=WHILE_SECONDS)
 
 
 def note_failure(username: str, address: str) -> None:

@@ -7,12 +7,11 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.authentication import digest
+from accounts.authentication import MARK, digest
 from accounts.models import ApiToken, User
 from accounts.scopes import Scope
 from common.errors import Forbidden, NotFound, UserError
 
-MARK = "ptl_"
 SHOWN = 12
 LONGEST_DAYS = 365
 LABEL_LENGTH = 100

@@ -9,6 +9,4 @@ app_name = "accounts"
 urlpatterns = [
     path("login/", views.SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
-    path("tokens/", views.tokens, name="tokens"),
-    path("tokens/<uuid:token_id>/revoke/", views.token_revoke, name="token_revoke"),
 ]

@@ -1,7 +1,7 @@
 """Errors in families by what to do about them.
 
 Only ``gateway/errors.py`` knows the HTTP codes. ``code`` is stable and for machines; ``message`` says what is
-wrong and where; ``hint`` says what to change.
+wrong and where; ``hint`` says what to change; ``wait`` is after how many seconds to try again, where that is known.
 """
 
 
@@ -18,12 +18,14 @@ class PortolanError(Exception):
         hint: str = "",
         field: str | None = None,
         errors: dict[str, list[str]] | None = None,
+        wait: int = 0,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
         self.hint = hint
         self.field = field
+        self.wait = wait
         self.errors = errors or ({field: [message]} if field else {})
 
 

@@ -84,9 +84,16 @@ def problem(exc: Exception, context: dict[str, Any]) -> Response | None:
     return Response(body, status=status, headers=headers, content_type=PROBLEM_TYPE)
 
 
+def retry_headers(error: PortolanError) -> dict[str, str]:
+    """``Retry-After`` where trying again later may help."""
+    seconds = error.wait or (RETRY_SECONDS if isinstance(error, Unavailable) else 0)
+    return {"Retry-After": str(seconds)} if seconds else {}
+
+
 def problem_response(error: PortolanError, status: int, instance: str) -> JsonResponse:
     """The same answer outside the views of the API."""
-    return JsonResponse(problem_document(error, status, instance), status=status, content_type=PROBLEM_TYPE)
+    document = problem_document(error, status, instance)
+    return JsonResponse(document, status=status, content_type=PROBLEM_TYPE, headers=retry_headers(error))
 
 
 def too_large(limit: int) -> PortolanError:
@@ -97,7 +104,7 @@ def too_large(limit: int) -> PortolanError:
 
 def _translate(exc: Exception) -> tuple[PortolanError | None, dict[str, str]]:
     if isinstance(exc, PortolanError):
-        return exc, {"Retry-After": str(RETRY_SECONDS)} if isinstance(exc, Unavailable) else {}
+        return exc, retry_headers(exc)
     if isinstance(exc, Http404):
         return NotFound("There is nothing here."), {}
     if isinstance(exc, PermissionDenied):
@@ -199,4 +206,7 @@ class PageErrorMiddleware:
         if not isinstance(exception, PortolanError) or request.path.startswith(API_PREFIX):
             return None
         status = status_of(exception)
-        return render(request, "error.html", {"error": exception, "status": status}, status=status)
+        response = render(request, "error.html", {"error": exception, "status": status}, status=status)
+        for name, value in retry_headers(exception).items():
+            response.headers[name] = value
+        return response

@@ -92,10 +92,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-# Counts of requests and of wrong passwords; with few entries a flood of names would push out the counts of others.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
-
 REDIS_URL = env.str("REDIS_URL", default=f"unix://{redis_socket(PORTOLAN_HOME)}")
+# Counts of requests, of refused tokens and of wrong passwords, and what providers said of tokens a moment ago.
+CACHES = {"default": {"BACKEND": "gateway.shared_cache.SharedCache", "LOCATION": REDIS_URL}}
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

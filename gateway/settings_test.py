@@ -14,6 +14,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "memory://")
 STORAGE_ROOT = Path(PORTOLAN_HOME) / "projects"
 SAMPLE_DIR = Path(PORTOLAN_HOME) / "samples"

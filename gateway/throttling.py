@@ -1,14 +1,14 @@
-"""How often one may ask: a fixed window per person (or address), told in each answer's headers."""
+"""How often one may ask: a window of a minute per person (or address), told in each answer's headers."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.core.cache import cache
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
+
+from accounts.limits import Limit, place_of
 
 if TYPE_CHECKING:  # the framework loads this module while it is itself being loaded
     from rest_framework.views import APIView
@@ -21,27 +21,12 @@ class PerMinute(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         """True while there is room in this minute; notes the ``RateLimit-*`` headers either way."""
-        limit = settings.API_REQUESTS_PER_MINUTE
-        now = time.time()
-        window = int(now // WINDOW_SECONDS)
-        self.left_seconds = WINDOW_SECONDS - now % WINDOW_SECONDS
-        who = request.user.pk if request.user.is_authenticated else self.get_ident(request)
-        used = _count(f"api-rate:{who}:{window}")
-        request._request.rate_limit = {  # type: ignore[attr-defined]
-            "RateLimit-Limit": str(limit),
-            "RateLimit-Remaining": str(max(0, limit - used)),
-            "RateLimit-Reset": str(int(self.left_seconds) + 1),
-        }
-        return used <= limit
+        limit = Limit(name="api", most=settings.API_REQUESTS_PER_MINUTE, seconds=WINDOW_SECONDS)
+        who = request.user.pk if request.user.is_authenticated else place_of(self.get_ident(request))
+        self.room = limit.take(who)
+        request._request.rate_limit = self.room.headers()  # type: ignore[attr-defined]
+        return not self.room.over
 
     def wait(self) -> float:
         """Seconds until there is room again."""
-        return self.left_seconds + 1
-
-
-def _count(key: str) -> int:
-    cache.add(key, 0, timeout=2 * WINDOW_SECONDS)
-    try:
-        return int(cache.incr(key))
-    except ValueError:  # the cache dropped the key in between
-        return 1
+        return self.room.seconds

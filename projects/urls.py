@@ -2,10 +2,13 @@
 
 from django.urls import path
 
-from projects.views import people, project
+from projects.views import people, project, tokens
 
 app_name = "projects"
 urlpatterns = [
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/revoke-all/", tokens.tokens_revoke, name="tokens_revoke"),
+    path("tokens/<uuid:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
     path("projects/", project.project_list, name="list"),
     path("projects/<uuid:project_id>/people/", people.people, name="people"),
     path("projects/<uuid:project_id>/people/<uuid:user_id>/", people.member_change, name="member_change"),

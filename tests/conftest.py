@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -47,6 +48,12 @@ def _own_home(settings, tmp_path: Path) -> None:
     settings.PORTOLAN_HOME = tmp_path / "home"
     settings.STORAGE_ROOT = tmp_path / "home" / "projects"
     settings.SAMPLE_DIR = tmp_path / "home" / "samples"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted() -> None:
+    """No request, token or wrong password of another test counts in this one."""
+    cache.clear()
 
 
 def _person(name: str) -> User:
