@@ -10,8 +10,9 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.entitlements import Entitlement, Namespaces, parse_all
+from accounts.entitlements import Entitlement, Namespaces, parse_all, typed
 from accounts.models import ExternalIdentity, Group, Seat, User
+from common.errors import UserError
 
 # (namespace, path, role, direct): what a seat says, without whose it is.
 _Place = tuple[str, str, str, bool]
@@ -49,6 +50,32 @@ def namespaces_of(issuer: str) -> Namespaces:
 def groups_of(user: User) -> QuerySet[Group]:
     """The groups that ``user`` is in now; with those that only one of their subgroups puts them in."""
     return Group.objects.of(user)
+
+
+def read_entitlement(user: User, text: str, *, issuer: str = "") -> tuple[str, Entitlement]:
+    """The issuer and the group that a pasted entitlement means; UserError ``bad_entitlement`` says what is wrong.
+
+    Where several issuers speak for its namespace, the one that ``user`` comes from is meant, or ``issuer`` says which.
+    """
+    tables = {name: table for name, table in settings.GROUP_NAMESPACES.items() if not issuer or name == issuer}
+    found = typed(text, {name: authorities for table in tables.values() for name, authorities in table.items()})
+    speakers = [name for name, table in tables.items() if found.namespace in table]
+    if len(speakers) > 1:
+        own = {name.rstrip("/") for name in user.identities.values_list("issuer", flat=True)}
+        speakers = [name for name in speakers if name in own]
+    if len(speakers) != 1:
+        hint = f"Say which login is meant: {', '.join(sorted(tables))}."
+        message = "More than one login of this portal speaks for such groups."
+        raise UserError(message, code="bad_entitlement", field="entitlement", hint=hint)
+    typed(text, tables[speakers[0]])
+    return speakers[0], found
+
+
+def known_group(issuer: str, entitlement: Entitlement) -> Group:
+    """The group's row, made with those of the groups around it where nobody was seen in it yet."""
+    paths = [":".join(entitlement.path[: depth + 1]) for depth in range(len(entitlement.path))]
+    found = _groups(issuer, {(entitlement.namespace, path) for path in paths})
+    return found[entitlement.namespace, paths[-1]]
 
 
 def _places(told: Iterable[Entitlement]) -> set[_Place]:

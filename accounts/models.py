@@ -15,13 +15,17 @@ from common.models import UUIDModel
 
 
 class User(AbstractUser):
-    """A person. ``token`` is set while a request is made with a personal token."""
+    """A person. ``token`` is set while a request is made with a personal token.
+
+    ``seen_as`` is (project, role) while the person looks at that project as somebody with a weaker role would.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     posix_account = models.CharField(
         max_length=32, blank=True, help_text="Their account (name or uid) where storage sites mirror roles into ACLs."
     )
     token: ApiToken | None = None
+    seen_as: tuple[uuid.UUID, str] | None = None
 
     @property
     def display_name(self) -> str:

@@ -1,5 +1,14 @@
 """What a person may command about a project and its people; each change is in the audit trail."""
 
+from projects.services.grants import (
+    GrantPreview,
+    Wish,
+    change_grant,
+    grant_group,
+    groups_to_choose,
+    preview_grant,
+    remove_grant,
+)
 from projects.services.members import add_member, change_member, leave_project, remove_member
 from projects.services.projects import (
     DESCRIPTION_LENGTH,
@@ -13,11 +22,18 @@ from projects.services.projects import (
 __all__ = [
     "DESCRIPTION_LENGTH",
     "NAME_LENGTH",
+    "GrantPreview",
+    "Wish",
     "add_member",
     "archive_project",
+    "change_grant",
     "change_member",
     "create_project",
+    "grant_group",
+    "groups_to_choose",
     "leave_project",
+    "preview_grant",
+    "remove_grant",
     "remove_member",
     "rename_project",
     "restore_project",

@@ -11,6 +11,8 @@ from projects.models import Membership, Project
 from projects.permissions import get_project, role_in
 from projects.roles import Action, Role, at_least
 
+PURPOSE_LENGTH = 300
+
 
 def locked(user: User, action: Action, project_id: UUID | str) -> Project:
     """The project with its row locked: changes of its people and state happen one after the other."""
@@ -51,6 +53,15 @@ def clean_role(role: str) -> Role:
     if role not in Role.values:
         raise UserError(f"A role is one of {', '.join(Role.values)}.", code="bad_role", field="role")
     return Role(role)
+
+
+def clean_purpose(purpose: str, *, needed: bool = True) -> str:
+    """The purpose in one line; UserError ``bad_purpose``."""
+    cleaned = " ".join(purpose.split())
+    if len(cleaned) > PURPOSE_LENGTH or not cleaned.isprintable() or (needed and not cleaned):
+        message = f"Say in 1 to {PURPOSE_LENGTH} letters what the access is for."
+        raise UserError(message, code="bad_purpose", field="purpose")
+    return cleaned
 
 
 def refuse_past(until: datetime | None) -> None:

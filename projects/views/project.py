@@ -4,7 +4,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -25,8 +24,7 @@ def project_list(request: PersonRequest) -> HttpResponse:
     archived = request.GET.get("archived") == "1"
     start = _number(request.GET.get("from"))
     found = Project.objects.visible_to(request.user).filter(archived_at__isnull=not archived)
-    found = found.select_related("folder").annotate(people=Count("memberships", distinct=True))
-    rows = list(found.with_running()[start : start + PAGE + 1])
+    rows = list(found.select_related("folder").with_people().with_running()[start : start + PAGE + 1])
     more = start + PAGE if len(rows) > PAGE else None
     context = {"section": "projects", "projects": rows[:PAGE], "more": more, "archived": archived}
     return render(request, "projects/list.html", context)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -12,7 +12,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.authentication import person
 from accounts.models import User
 from projects import services
-from projects.models import Membership, Project
+from projects.models import Project
 from projects.permissions import get_project
 from projects.roles import Action
 from storage.serializers import CloneSerializer, NewProjectSerializer, ProjectChangeSerializer, ProjectSerializer
@@ -109,8 +109,7 @@ class ProjectViewSet(GenericViewSet):
 
 def _described(user: User) -> QuerySet[Project]:
     """Projects with their folder and the role of ``user``, in one query."""
-    mine = Membership.objects.filter(project=OuterRef("pk"), user=user)
-    return Project.objects.visible_to(user).select_related("folder").annotate(my_role=Subquery(mine.values("role")[:1]))
+    return Project.objects.visible_to(user).select_related("folder").with_role(user)
 
 
 def _answer(request: Request, project: Project, code: int = status.HTTP_200_OK) -> Response:
