@@ -49,12 +49,6 @@ def roles_by_person(
     return found
 
 
-def people_with_roles(project: Project) -> list[tuple[User, Role]]:
-    """Everybody who holds a role in ``project`` now, with the strongest; suspended accounts hold none."""
-    members = Membership.objects.select_related("user").filter(project=project, user__is_active=True)
-    return [(member.user, Role(member.role)) for member in members if member.in_force]
-
-
 def get_project(user: User, action: Action, project_id: UUID | str) -> Project:
     """The project, when ``user`` may do ``action`` in it.
 
