@@ -203,8 +203,12 @@ STORAGE_ROOT = Path(env.str("STORAGE_ROOT", default=str(PORTOLAN_HOME / "project
 # What a project "from the sample" starts with.
 SAMPLE_DIR = Path(env.str("SAMPLE_DIR", default=str(PORTOLAN_HOME / "samples")))
 DEFAULT_QUOTA_BYTES = env.int("DEFAULT_QUOTA_BYTES", default=0) or None
+DEFAULT_QUOTA_FILES = env.int("DEFAULT_QUOTA_FILES", default=0) or None
 TRASH_DAYS = env.int("TRASH_DAYS", default=14)
 UPLOAD_IDLE_DAYS = env.int("UPLOAD_IDLE_DAYS", default=14)
+# When bytes are acknowledged: once they outlive a power cut ("disk"), or a crash of the door ("door").
+UPLOAD_DURABILITY = env.str("UPLOAD_DURABILITY", default="disk")
+DOOR_PROCESSES = env.int("DOOR_PROCESSES", default=1)
 TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]
 POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
 RECONCILE_SECONDS = env.float("RECONCILE_SECONDS", default=5.0)

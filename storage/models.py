@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from common.models import UUIDModel
 from projects.models import Project
@@ -19,6 +20,7 @@ class StorageSite(UUIDModel):
         max_length=1000, help_text="Directory on this machine under which project folders are made."
     )
     default_quota_bytes = models.BigIntegerField(null=True, blank=True)
+    default_quota_files = models.BigIntegerField(null=True, blank=True)
     is_default = models.BooleanField(default=False)
     posix_acls = models.BooleanField(default=False, help_text="Mirror roles into the folders' POSIX access lists.")
 
@@ -45,6 +47,7 @@ class Folder(UUIDModel):
     )
     problem = models.TextField(blank=True)
     quota_bytes = models.BigIntegerField(null=True, blank=True)
+    quota_files = models.BigIntegerField(null=True, blank=True)
     used_bytes = models.BigIntegerField(default=0)
     used_files = models.BigIntegerField(default=0)
     measured_at = models.DateTimeField(null=True, blank=True)
@@ -62,6 +65,14 @@ class UploadState(models.TextChoices):
     DONE = "done", "Done"
     CANCELLED = "cancelled", "Cancelled"
     EXPIRED = "expired", "Ended unfinished"
+    JOINED = "joined", "Became part of another upload"
+
+
+class UploadKind(models.TextChoices):
+    """What an upload becomes."""
+
+    WHOLE = "whole", "A file"
+    PART = "part", "A part that is joined with others (tus concatenation)"
 
 
 class Upload(UUIDModel):
@@ -69,7 +80,10 @@ class Upload(UUIDModel):
 
     folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="uploads")
     path = models.CharField(max_length=2000, help_text="Final path in the folder.")
-    size = models.BigIntegerField()
+    kind = models.CharField(max_length=8, choices=UploadKind.choices, default=UploadKind.WHOLE)
+    size = models.BigIntegerField(help_text="Bytes; while the length is not told, the bytes reserved so far.")
+    deferred = models.BooleanField(default=False, help_text="The length is not told yet.")
+    joins = models.JSONField(default=list, blank=True, help_text="Ids of the parts that it is joined from, in order.")
     sha256 = models.CharField(max_length=64, blank=True, help_text="Expected or, when done, found.")
     token_digest = models.CharField(max_length=64, unique=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
@@ -81,7 +95,9 @@ class Upload(UUIDModel):
         ordering: ClassVar = ["-created_at"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["folder", "path"], condition=models.Q(state="open"), name="one_open_upload_per_path"
+                fields=["folder", "path"],
+                condition=models.Q(state="open", kind="whole"),
+                name="one_open_upload_per_path",
             )
         ]
 
@@ -99,3 +115,86 @@ class TrashItem(UUIDModel):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
+
+
+class UsagePoint(models.Model):
+    """What a folder held at one time; a forecast is drawn through them."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="usage")
+    at = models.DateTimeField(default=timezone.now)
+    size = models.BigIntegerField()
+    files = models.BigIntegerField()
+
+    class Meta:
+        ordering: ClassVar = ["at"]
+        indexes: ClassVar = [models.Index(fields=["folder", "at"])]
+
+
+class FileSum(UUIDModel):
+    """The SHA-256 of a file as it was when ``size`` and ``mtime_ns`` were these; its row is also the file's arrival."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="sums")
+    path = models.CharField(max_length=2000)
+    size = models.BigIntegerField()
+    mtime_ns = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    source = models.CharField(max_length=12, help_text="Where it was computed: on the way in, or by reading again.")
+    parts = models.JSONField(default=list, blank=True, help_text="[start, length, SHA-256] of parallel parts.")
+    checked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["path"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["folder", "path"], name="one_sum_per_path")]
+
+
+class CheckState(models.TextChoices):
+    """How a check of files stands."""
+
+    WAITING = "waiting", "Waiting"
+    RUNNING = "running", "Reading"
+    DONE = "done", "Done"
+    FAILED = "failed", "Stopped"
+
+
+class Check(UUIDModel):
+    """Files read again, in slices: their checksums are noted, or compared with what was noted."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="checks")
+    path = models.CharField(max_length=2000, blank=True, help_text="File or folder; empty is the whole project.")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    state = models.CharField(max_length=12, choices=CheckState.choices, default=CheckState.WAITING, db_index=True)
+    files = models.BigIntegerField(default=0)
+    size = models.BigIntegerField(default=0)
+    done_files = models.BigIntegerField(default=0)
+    done_size = models.BigIntegerField(default=0)
+    position = models.BigIntegerField(default=0, help_text="Byte of the list of files where the next slice begins.")
+    problems = models.JSONField(default=list, blank=True)
+    problem_count = models.BigIntegerField(default=0)
+    problem = models.TextField(blank=True, help_text="Why it stopped.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+
+class Dataset(UUIDModel):
+    """A folder that was marked complete: nothing in it changes until a manager unlocks it."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="datasets")
+    path = models.CharField(max_length=2000)
+    marked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    check_run = models.ForeignKey(Check, null=True, on_delete=models.SET_NULL, related_name="datasets")
+    files = models.BigIntegerField(default=0)
+    size = models.BigIntegerField(default=0)
+    sealed_at = models.DateTimeField(null=True, blank=True, help_text="When its manifest was written.")
+    unlocked_at = models.DateTimeField(null=True, blank=True)
+    unlocked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["folder", "path"], condition=models.Q(unlocked_at=None), name="one_lock_per_path"
+            )
+        ]

@@ -14,49 +14,91 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import F, Q, Sum
+from django.db import connection, transaction
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from common.errors import QuotaExceeded, Unavailable
 from storage.listing import root_of
-from storage.models import Folder, Upload, UploadState
+from storage.models import Folder, Upload, UploadKind, UploadState, UsagePoint
 from storage.paths import HIDDEN
 
 MEASURE_EVERY = timedelta(hours=1)
+FORECAST_FROM, REMEMBER = timedelta(days=14), timedelta(days=60)
+WARNING_PERCENT, CRITICAL_PERCENT = 80.0, 95.0
 KEEP_FREE_BYTES = 64 * 1024**2
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """Bytes of a folder; ``limit`` and ``left`` are None where there is no quota; ``disk_free`` is the site's."""
+    """Bytes and files of a folder; limits and what is left are None where there is no quota.
+
+    ``reserved`` is kept for open uploads; ``disk_free`` is the site's.
+    """
 
     limit: int | None
     used: int
     reserved: int
     disk_free: int
+    limit_files: int | None = None
+    used_files: int = 0
+    reserved_files: int = 0
 
     @property
     def left(self) -> int | None:
         """Bytes that the quota still gives, never below 0."""
         return None if self.limit is None else max(0, self.limit - self.used - self.reserved)
 
+    @property
+    def left_files(self) -> int | None:
+        """Files that the quota still gives, never below 0."""
+        if self.limit_files is None:
+            return None
+        return max(0, self.limit_files - self.used_files - self.reserved_files)
+
+    @property
+    def percent(self) -> float | None:
+        """How full the fuller of the two quotas is, with what open uploads have reserved; None without a quota."""
+        shares = [
+            100.0 * taken / limit if limit else 100.0
+            for limit, taken in (
+                (self.limit, self.used + self.reserved),
+                (self.limit_files, self.used_files + self.reserved_files),
+            )
+            if limit is not None
+        ]
+        return max(shares) if shares else None
+
+    @property
+    def level(self) -> str:
+        """``ok``, ``warning`` from 80 % on, ``critical`` from 95 % on."""
+        percent = self.percent or 0.0
+        return "critical" if percent >= CRITICAL_PERCENT else "warning" if percent >= WARNING_PERCENT else "ok"
+
 
 def room(folder: Folder) -> Room:
     """The folder's room now."""
-    reserved = Upload.objects.filter(folder=folder, state=UploadState.OPEN).aggregate(sum=Sum("size"))["sum"] or 0
-    limit = folder.quota_bytes
-    if limit is None:
-        limit = folder.site.default_quota_bytes
-    if limit is None:
-        limit = settings.DEFAULT_QUOTA_BYTES
-    return Room(limit=limit, used=folder.used_bytes, reserved=reserved, disk_free=_disk_free(root_of(folder)))
+    open_ones = Upload.objects.filter(folder=folder, state=UploadState.OPEN)
+    reserved = open_ones.aggregate(size=Sum("size"), files=Count("pk", filter=Q(kind=UploadKind.WHOLE)))
+    return Room(
+        limit=_first(folder.quota_bytes, folder.site.default_quota_bytes, settings.DEFAULT_QUOTA_BYTES),
+        used=folder.used_bytes,
+        reserved=reserved["size"] or 0,
+        disk_free=_disk_free(root_of(folder)),
+        limit_files=_first(folder.quota_files, folder.site.default_quota_files, settings.DEFAULT_QUOTA_FILES),
+        used_files=folder.used_files,
+        reserved_files=reserved["files"],
+    )
 
 
-def check_room(folder: Folder, size: int) -> None:
-    """Nothing happens when ``size`` more bytes fit; else QuotaExceeded, or Unavailable ``disk_full``.
+def _first(*limits: int | None) -> int | None:
+    return next((limit for limit in limits if limit is not None), None)
+
+
+def check_room(folder: Folder, size: int, *, files: int = 1) -> None:
+    """Nothing happens when ``size`` more bytes in ``files`` fit; else QuotaExceeded, or Unavailable ``disk_full``.
 
     Called in the transaction that then writes the Upload row, it keeps a second caller waiting until that ends, so
     that two uploads can't both take the last room.
@@ -70,6 +112,12 @@ def check_room(folder: Folder, size: int) -> None:
             f"This needs {in_words(size)}, but the project has {in_words(now.left)} left"
             f" of its {in_words(now.limit or 0)} ({taken}).",
             hint="Delete what is not needed and empty the trash, end open uploads, or ask the operator for more.",
+        )
+    if now.left_files is not None and files > now.left_files:
+        raise QuotaExceeded(
+            f"The project may hold {now.limit_files} files: {now.used_files} are there and {now.reserved_files} on"
+            " their way.",
+            hint="Delete what is not needed and empty the trash, pack small files together, or ask the operator.",
         )
     if size + now.reserved > now.disk_free - KEEP_FREE_BYTES:
         raise Unavailable(
@@ -98,8 +146,30 @@ def measure(folder: Folder) -> tuple[int, int]:
     """(bytes, files) found on disk are the counters now. Trash counts; parts of open uploads do not."""
     root = root_of(folder)
     size, files = _measured(root, skip=str(root / HIDDEN / "uploads"))
-    Folder.objects.filter(pk=folder.pk).update(used_bytes=size, used_files=files, measured_at=timezone.now())
+    with transaction.atomic():
+        Folder.objects.filter(pk=folder.pk).update(used_bytes=size, used_files=files, measured_at=timezone.now())
+        UsagePoint.objects.create(folder=folder, size=size, files=files)
+        UsagePoint.objects.filter(folder=folder, at__lt=timezone.now() - REMEMBER).delete()
     return size, files
+
+
+def days_left(folder: Folder, now: Room) -> float | None:
+    """In how many days the quota (or the disk) is full at the rate of the last two weeks; None when it does not grow.
+
+    The rate is what came between the oldest measurement of these weeks and now; below one hour nothing is forecast.
+    """
+    since = timezone.now() - FORECAST_FROM
+    first = UsagePoint.objects.filter(folder=folder, at__gte=since).order_by("at").first()
+    if first is None or timezone.now() - first.at < timedelta(hours=1):
+        return None
+    days = (timezone.now() - first.at) / timedelta(days=1)
+    room_for_bytes = now.disk_free if now.left is None else min(now.left, now.disk_free)
+    found = [
+        left / (grown / days)
+        for left, grown in ((room_for_bytes, now.used - first.size), (now.left_files, now.used_files - first.files))
+        if left is not None and grown > 0
+    ]
+    return min(found) if found else None
 
 
 def to_measure() -> list[UUID]:

@@ -24,6 +24,7 @@ def this_instance() -> Instance:
         door_port=settings.DOOR_PORT,
         redis_url=settings.REDIS_URL,
         worker_processes=int(os.environ.get("WORKER_PROCESSES") or 2),
+        door_processes=settings.DOOR_PROCESSES,
     )
 
 

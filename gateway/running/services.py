@@ -36,6 +36,7 @@ class Instance:
     door_port: int
     redis_url: str
     worker_processes: int = 2
+    door_processes: int = 1
 
     @property
     def own_redis(self) -> bool:
@@ -106,7 +107,16 @@ def _portal(instance: Instance) -> Service:
 
 def _door(instance: Instance) -> Service:
     argv = [program("granian"), "--interface", "asgi", "--host", instance.host, "--port", str(instance.door_port)]
-    argv += ["--workers", "1", "--no-ws", "--workers-kill-timeout", "3", "--log-level", "warning", "gateway.door:app"]
+    argv += [
+        "--workers",
+        str(instance.door_processes),
+        "--no-ws",
+        "--workers-kill-timeout",
+        "3",
+        "--log-level",
+        "warning",
+        "gateway.door:app",
+    ]
     return Service(name="door", argv=argv, ready=lambda: _listens(instance.host, instance.door_port))
 
 

@@ -102,7 +102,7 @@ class Door:
         if status == 412:
             headers["Tus-Version"] = tus.VERSION
         if status == 405:
-            headers["Allow"] = "OPTIONS, HEAD, PATCH, POST, DELETE"
+            headers["Allow"] = "OPTIONS, GET, HEAD, PATCH, POST, DELETE"
         if status in (423, 503, 507):
             headers["Retry-After"] = "10"
         return json_reply(status, self._document(error, status), headers)
@@ -121,7 +121,7 @@ class Door:
             headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": tus.EXPOSE_HEADERS}
             if request.method == "OPTIONS":
                 headers |= {
-                    "Access-Control-Allow-Methods": "POST, HEAD, PATCH, DELETE, OPTIONS",
+                    "Access-Control-Allow-Methods": "GET, POST, HEAD, PATCH, DELETE, OPTIONS",
                     "Access-Control-Allow-Headers": tus.ALLOW_HEADERS,
                     "Access-Control-Max-Age": "600",
                 }

@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
-from uuid import UUID
 
+import blake3
 import xxhash
+from django.conf import settings
 
 from common.errors import UserError
 from storage.door.threads import on_disk
 from storage.uploads.parts import Part
+from storage.uploads.slots import Slot
 
 WRITE_BYTES = 1024**2
 MOST_RUNNING = 1000
@@ -26,7 +28,7 @@ MOST_RUNNING = 1000
 class Hash(Protocol):
     """What hashlib and xxhash have in common."""
 
-    def update(self, data: bytes, /) -> None: ...  # noqa: D102
+    def update(self, data: bytes, /) -> object: ...  # noqa: D102
     def digest(self) -> bytes: ...  # noqa: D102
 
 
@@ -34,6 +36,7 @@ ALGORITHMS: dict[str, Callable[[], Hash]] = {
     "sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "sha256": hashlib.sha256,
     "xxh128": xxhash.xxh3_128,
+    "blake3": lambda: blake3.blake3(),
 }
 
 
@@ -57,25 +60,26 @@ class RunningHashes:
     """SHA-256 of the bytes of uploads so far, for those that this process has received from their first byte on.
 
     Only a memory: where it is lost (another process, a restart, many uploads) the file is read once more at the end.
+    ``mark`` is the part's own time of change: where another process went back and wrote other bytes up to the same
+    offset, what is remembered here is of no use any more.
     """
 
     def __init__(self, most: int = MOST_RUNNING) -> None:
-        self._kept: OrderedDict[UUID, tuple[int, hashlib._Hash]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[int, int, hashlib._Hash]] = OrderedDict()
         self._most = most
 
-    def take(self, upload_id: UUID, offset: int) -> hashlib._Hash | None:
+    def take(self, name: str, offset: int, mark: int) -> hashlib._Hash | None:
         """The hash of the first ``offset`` bytes, which the caller now owns; None where it is not known."""
+        at, before, found = self._kept.pop(name, (-1, 0, None))
         if offset == 0:
-            self._kept.pop(upload_id, None)
             return hashlib.sha256()
-        at, found = self._kept.pop(upload_id, (-1, None))
-        return found if at == offset else None
+        return found if (at, before) == (offset, mark) else None
 
-    def put(self, upload_id: UUID, offset: int, running: hashlib._Hash | None) -> None:
+    def put(self, name: str, offset: int, mark: int, running: hashlib._Hash | None) -> None:
         """``running`` is kept as the hash of the first ``offset`` bytes."""
         if running is None:
             return
-        self._kept[upload_id] = (offset, running)
+        self._kept[name] = (offset, mark, running)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
@@ -83,8 +87,16 @@ class RunningHashes:
 class Pour:
     """The bytes of one request on their way into a part."""
 
-    def __init__(self, part: Part, *, size: int, running: hashlib._Hash | None, checksum: Checksum | None) -> None:
-        self.part, self.start, self.room = part, part.offset, size - part.offset
+    def __init__(
+        self,
+        part: Part | Slot,
+        *,
+        size: int,
+        running: hashlib._Hash | None,
+        checksum: Checksum | None,
+        more_room: Callable[[int], Awaitable[int]] | None = None,
+    ) -> None:
+        self.part, self.start, self.room, self._more_room = part, part.offset, size - part.offset, more_room
         self.running, self.checksum = running, checksum
         self._own = ALGORITHMS[checksum.algorithm]() if checksum else None
         self._before = running.copy() if running is not None and checksum else None
@@ -101,6 +113,8 @@ class Pour:
         try:
             async for chunk in chunks:
                 self.room -= len(chunk)
+                if self.room < 0 and self._more_room is not None:
+                    self.room += await self._more_room(-self.room)
                 if self.room < 0:
                     raise UserError("More bytes came than were announced.", code="too_long")
                 self._chunks.append(chunk)
@@ -113,12 +127,13 @@ class Pour:
 
     async def settle(self, *, whole: bool) -> None:
         """The bytes are durable and, where a checksum came with them, right; else they are discarded."""
+        durable = settings.UPLOAD_DURABILITY == "disk"
         if self.checksum is None:
-            await on_disk(self.part.sync)
+            await on_disk(self.part.keep, durable=durable)
             return
         right = whole and self._own is not None and self._own.digest() == self.checksum.digest
         if right:
-            await on_disk(self.part.sync)
+            await on_disk(self.part.keep, durable=durable)
         else:
             self.running = self._before
             await on_disk(self.part.go_back, self.start)

@@ -1,8 +1,13 @@
 """tus 1.0.0 (https://tus.io/protocols/resumable-upload): headers in, headers out. What is done is in ``sessions``.
 
-Core, creation, creation-with-upload, expiration, checksum and termination. An upload is usually made by the portal
-(``POST /api/v1/projects/{id}/uploads/``), whose answer is an upload's address here; a client that knows only tus makes
-it here, with a personal token (``Authorization: Bearer``) and the metadata ``project`` and ``path``.
+Core, creation, creation-with-upload, creation-defer-length, expiration, checksum, termination and concatenation. An
+upload is usually made by the portal (``POST /api/v1/projects/{id}/uploads/``), whose answer is an upload's address
+here; a client that knows only tus makes it here, with a personal token (``Authorization: Bearer``) and the metadata
+``project`` and ``path``.
+
+Parallel parts, two ways: as the protocol has it, parts are uploads of their own with the metadata ``project``, joined
+by a last POST. Below an upload that is open (``<its address>/parts/``) a part is a place in that very file (metadata
+``start``), needs no token, moves no byte when it is joined, and its address is known before: ``…/parts/<start>``.
 """
 
 from __future__ import annotations
@@ -11,31 +16,35 @@ import base64
 import binascii
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request as ApiRequest
 
 from accounts.authentication import TokenAuthentication
 from accounts.models import User
-from common.errors import PortolanError, UserError
+from common.errors import PortolanError, StateConflict, UserError
 from storage.door import sessions
-from storage.door.http import Reply, Request
+from storage.door.http import Reply, Request, json_reply
 from storage.door.pouring import ALGORITHMS, Checksum, Cut
 from storage.door.threads import finishing, on_rows
-from storage.services.uploads import LARGEST, UploadTicket, begin_upload
+from storage.services.uploads import LARGEST, UploadTicket, begin_part, begin_upload, join_parts
 
 VERSION = "1.0.0"
 CONTENT = "application/offset+octet-stream"
-EXTENSIONS = "creation,creation-with-upload,expiration,checksum,termination"
+EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,concatenation"
 COLLECTION = "/uploads/"
 ASKS = ("Authorization", "Content-Type", "Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Offset")
-ALLOW_HEADERS = ", ".join((*ASKS, "Upload-Checksum", "X-HTTP-Method-Override", "X-Requested-With"))
+MORE = ("Upload-Checksum", "Upload-Concat", "Upload-Defer-Length", "X-HTTP-Method-Override", "X-Requested-With")
+ALLOW_HEADERS = ", ".join((*ASKS, *MORE))
 EXPOSE_HEADERS = (
     "Location, Tus-Checksum-Algorithm, Tus-Extension, Tus-Resumable, Tus-Version,"
-    " Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
+    " Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
 )
-_LENGTHS = {"sha1": 20, "sha256": 32, "xxh128": 16}
+PARTS = "/parts/"
+_LENGTHS = {"sha1": 20, "sha256": 32, "xxh128": 16, "blake3": 32}
 
 
 async def answer(request: Request) -> Reply:
@@ -43,18 +52,23 @@ async def answer(request: Request) -> Reply:
     method = request.method
     if method == "POST" and request.headers.get("x-http-method-override", "").upper() in ("HEAD", "PATCH", "DELETE"):
         method = request.headers["x-http-method-override"].upper()
-    secret = request.path.removeprefix(COLLECTION).rstrip("/") if request.path != COLLECTION.rstrip("/") else ""
-    allowed = ("HEAD", "PATCH", "DELETE") if secret else ("POST",)
+    rest = request.path.removeprefix(COLLECTION) if request.path != COLLECTION.rstrip("/") else ""
+    secret, below, start = rest.partition(PARTS)
+    secret = secret.rstrip("/")
+    allowed = ("GET", "POST") if below and not start else ("HEAD", "PATCH", "DELETE") if secret else ("POST",)
     if method not in allowed:
         raise UserError("This method has no meaning here.", code="method_not_allowed")
-    if request.headers.get("tus-resumable") != VERSION:
+    if request.headers.get("tus-resumable") != VERSION and method != "GET":
         raise UserError(f"Send “Tus-Resumable: {VERSION}”.", code="tus_version")
+    if below and not start:
+        return await (_parts(secret) if method == "GET" else _create_below(request, secret))
+    slot = _start(start) if below else None
     if method == "POST":
         return await _create(request)
     if method == "HEAD":
-        return _state(await sessions.status(secret))
+        return _state(await sessions.status(secret, slot=slot))
     if method == "PATCH":
-        return await _patch(request, secret)
+        return await _patch(request, secret, slot)
     await sessions.end(secret)
     return _reply(204)
 
@@ -73,7 +87,7 @@ def options() -> Reply:
     )
 
 
-async def _patch(request: Request, secret: str) -> Reply:
+async def _patch(request: Request, secret: str, slot: int | None) -> Reply:
     _check_content_type(request)
     progress = await sessions.append(
         secret,
@@ -81,6 +95,8 @@ async def _patch(request: Request, secret: str) -> Reply:
         offset=_number(request, "upload-offset"),
         length=_content_length(request),
         checksum=_checksum(request),
+        total=_number(request, "upload-length") if "upload-length" in request.headers else None,
+        slot=slot,
     )
     return _reply(204, _progress_headers(progress))
 
@@ -89,16 +105,42 @@ async def _create(request: Request) -> Reply:
     with_bytes = request.has_body
     if with_bytes:
         _check_content_type(request)
-    if "upload-concat" in request.headers or "upload-defer-length" in request.headers:
-        raise UserError("Concatenation and deferred lengths are not offered here.", code="tus_extension")
-    size, checksum = _number(request, "upload-length"), _checksum(request)
-    metadata = _metadata(request)
+    concat = request.headers.get("upload-concat", "")
+    if concat and concat != "partial" and (not concat.startswith("final;") or with_bytes):
+        raise UserError("Upload-Concat is “partial”, or “final;” and the parts' addresses.", code="bad_header")
+    checksum, metadata = _checksum(request), _metadata(request)
+    size = None if concat.startswith("final;") else _size(request)
     user = await on_rows(_user, request.headers.get("authorization", ""))
-    ticket = await finishing(_begin, user, size, metadata)
-    headers = {"Location": ticket.url, "Upload-Expires": _http_date(ticket.expires_at), "Upload-Offset": "0"}
+    ticket = await finishing(_begin, user, size, metadata, concat)
+    headers = {"Location": ticket.url, "Upload-Expires": _http_date(ticket.expires_at)}
+    if not concat.startswith("final;"):
+        headers["Upload-Offset"] = "0"
     if with_bytes:
         headers.update(_progress_headers(await _first_bytes(request, ticket, checksum)))
     return _reply(201, headers)
+
+
+async def _create_below(request: Request, secret: str) -> Reply:
+    """A place in the open upload ``secret``; or, with “final;…”, what has become of that upload."""
+    concat = request.headers.get("upload-concat", "")
+    where = f"{settings.DOOR_URL}{COLLECTION}{secret}"
+    if concat.startswith("final;"):
+        progress = await sessions.status(secret)
+        if progress.offset != progress.size:
+            raise StateConflict("Not every part is whole yet.", code="upload_unfinished")
+        return _reply(201, {"Location": where})
+    if concat != "partial" or request.has_body:
+        raise UserError("Send “Upload-Concat: partial”, and the bytes by PATCH.", code="bad_header")
+    start = _start(_metadata(request).get("start", ""))
+    made = await sessions.make_part(secret, start=start, length=_number(request, "upload-length"))
+    return _reply(201, {"Location": f"{where}{PARTS}{start}"} | _progress_headers(made))
+
+
+async def _parts(secret: str) -> Reply:
+    progress, slots = await sessions.parts_of(secret)
+    told = [{"start": slot.start, "length": slot.length, "offset": slot.offset} for slot in slots]
+    document = {"path": progress.path, "size": progress.size, "received": progress.offset, "parts": told}
+    return json_reply(200, document, {"Tus-Resumable": VERSION})
 
 
 async def _first_bytes(request: Request, ticket: UploadTicket, checksum: Checksum | None) -> sessions.Progress:
@@ -113,18 +155,23 @@ async def _first_bytes(request: Request, ticket: UploadTicket, checksum: Checksu
         raise
 
 
-def _begin(user: User, size: int, metadata: dict[str, str]) -> UploadTicket:
+def _begin(user: User, size: int | None, metadata: dict[str, str], concat: str) -> UploadTicket:
     project, path = metadata.get("project", ""), metadata.get("path") or metadata.get("filename", "")
-    if not project or not path:
+    if not project or not (path or concat == "partial"):
         raise UserError("Upload-Metadata must name “project” and “path”.", code="bad_metadata")
-    return begin_upload(
-        user,
-        project,
-        path=path,
-        size=size,
-        sha256=metadata.get("sha256", ""),
-        overwrite=metadata.get("overwrite", "") in ("1", "true", "yes"),
-    )
+    if concat == "partial":
+        if size is None:
+            raise UserError("A part's length must be told at its beginning.", code="bad_header")
+        return begin_part(user, project, size=size)
+    more: dict[str, Any] = {
+        "path": path,
+        "sha256": metadata.get("sha256", ""),
+        "overwrite": metadata.get("overwrite", "") in ("1", "true", "yes"),
+    }
+    if concat:
+        addresses = concat.removeprefix("final;").split()
+        return join_parts(user, project, secrets_of_parts=[url.rpartition("/")[2] for url in addresses], **more)
+    return begin_upload(user, project, size=size, **more)
 
 
 def _user(authorization: str) -> User:
@@ -139,7 +186,10 @@ def _user(authorization: str) -> User:
 
 def _state(progress: sessions.Progress) -> Reply:
     name = base64.b64encode(progress.path.encode()).decode()
-    extra = {"Upload-Length": str(progress.size), "Upload-Metadata": f"path {name}"}
+    extra = {"Upload-Metadata": f"path {name}"} if name else {}
+    extra |= {"Upload-Length": str(progress.size)} if progress.size is not None else {"Upload-Defer-Length": "1"}
+    if progress.part:
+        extra["Upload-Concat"] = "partial"
     return _reply(200, _progress_headers(progress) | extra)
 
 
@@ -162,6 +212,21 @@ def _number(request: Request, name: str) -> int:
     text = request.headers.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= LARGEST):
         raise UserError(f"{name.title()} must be a number from 0 to {LARGEST}.", code="bad_header", field=name)
+    return int(text)
+
+
+def _size(request: Request) -> int | None:
+    """The length of a new upload; None where “Upload-Defer-Length: 1” says that it comes later."""
+    if "upload-defer-length" not in request.headers:
+        return _number(request, "upload-length")
+    if request.headers["upload-defer-length"] != "1" or "upload-length" in request.headers:
+        raise UserError("Send either Upload-Length or “Upload-Defer-Length: 1”.", code="bad_header")
+    return None
+
+
+def _start(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= LARGEST):
+        raise UserError("A part is named by the number of its first byte in the file.", code="bad_part")
     return int(text)
 
 

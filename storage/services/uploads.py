@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from accounts.models import User
 from common.errors import NotFound, StateConflict, UserError
@@ -20,12 +21,13 @@ from projects.permissions import get_project
 from projects.roles import Action
 from storage import quota
 from storage.listing import root_of
-from storage.models import Folder, FolderState, Upload, UploadState
+from storage.models import Folder, FolderState, Upload, UploadKind, UploadState
 from storage.paths import clean_new, name_taken, stat_beneath
 from storage.services.folders import folder_of
 from storage.uploads import lifecycle, parts
 
 LARGEST = 2**63 - 1
+MOST_PARTS = 64
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,35 +54,103 @@ class OpenUpload:
 
 
 def begin_upload(
-    user: User, project_id: UUID | str, *, path: str, size: int, sha256: str = "", overwrite: bool = False
+    user: User, project_id: UUID | str, *, path: str, size: int | None, sha256: str = "", overwrite: bool = False
 ) -> UploadTicket:
     """An upload of ``size`` bytes to ``path`` is open and its room is kept; all that can be refused is refused here.
 
-    Asked again by the same person for the same path, size and SHA-256, it is the same upload with its bytes so far and
-    a new address. UserError ``bad_path``/``bad_size``/``bad_sha256``, StateConflict ``name_taken``/``upload_open``/
+    With ``size`` None the length is told later, and room is kept for the bytes as they come. Asked again by the same
+    person for the same path, size and SHA-256, it is the same upload with its bytes so far and a new address.
+    UserError ``bad_path``/``bad_size``/``bad_sha256``, StateConflict ``name_taken``/``upload_open``/
     ``folder_preparing``, QuotaExceeded, Unavailable ``disk_full``.
     """
-    project = get_project(user, Action.WRITE, project_id)
+    folder = _writable(user, project_id)
     path, sha256 = clean_new(path), sha256.strip().lower()
     _check_numbers(size, sha256)
-    folder = folder_of(project)
-    if folder.state == FolderState.PREPARING:
-        raise StateConflict("The folder is still being filled.", code="folder_preparing", hint="Wait a moment.")
     root = root_of(folder)
     _check_name(root, path, overwrite=overwrite)
     secret = secrets.token_urlsafe(32)
     again = _continued(user, folder, path=path, size=size, sha256=sha256, secret=secret)
     if again is not None:
         return _ticket(again, secret)
-    upload = _reserve(user, folder, path=path, size=size, sha256=sha256, secret=secret)
+    wanted = Upload(folder=folder, path=path, size=size or 0, deferred=size is None, sha256=sha256, created_by=user)
+    upload = _reserve(wanted, secret)
     try:
-        parts.create_part(root, upload.pk, parts.PartInfo(path=path, size=size, overwrite=overwrite))
+        parts.create_part(root, upload.pk, parts.PartInfo(path=path, size=upload.size, overwrite=overwrite))
     except BaseException:
         upload.delete()
         raise
     if size == 0:
         _place(lifecycle.Found(upload=upload, root=root))
     return _ticket(upload, secret)
+
+
+def begin_part(user: User, project_id: UUID | str, *, size: int) -> UploadTicket:
+    """A part of ``size`` bytes that ``join_parts`` will make into a file with others; its room is kept."""
+    folder = _writable(user, project_id)
+    _check_numbers(size, "")
+    secret = secrets.token_urlsafe(32)
+    upload = _reserve(Upload(folder=folder, kind=UploadKind.PART, size=size, created_by=user), secret)
+    try:
+        parts.create_part(root_of(folder), upload.pk, parts.PartInfo(path="", size=size, overwrite=False))
+    except BaseException:
+        upload.delete()
+        raise
+    return _ticket(upload, secret)
+
+
+def join_parts(
+    user: User,
+    project_id: UUID | str,
+    *,
+    path: str,
+    secrets_of_parts: list[str],
+    sha256: str = "",
+    overwrite: bool = False,
+) -> UploadTicket:
+    """The file ``path`` is there, made of the parts in this order; the parts are no more, and no room was added.
+
+    The first part becomes the file and the others' blocks are shared or moved by the kernel. StateConflict
+    ``upload_unfinished`` when a part is not whole, NotFound when one is not the user's own in this project.
+    """
+    folder = _writable(user, project_id)
+    path, sha256 = clean_new(path), sha256.strip().lower()
+    _check_numbers(0, sha256)
+    root = root_of(folder)
+    _check_name(root, path, overwrite=overwrite)
+    rows = _parts(user, folder, secrets_of_parts)
+    size, secret = sum(row.size for row in rows), secrets.token_urlsafe(32)
+    joins = [str(row.pk) for row in rows]
+    upload = Upload(folder=folder, path=path, size=size, joins=joins, sha256=sha256, created_by=user)
+    parts.create_part(root, upload.pk, parts.PartInfo(path=path, size=size, overwrite=overwrite))
+    try:
+        with transaction.atomic():
+            open_ones = Upload.objects.filter(pk__in=joins, state=UploadState.OPEN)
+            if open_ones.update(state=UploadState.JOINED, finished_at=timezone.now()) != len(joins):
+                raise StateConflict("These parts were joined already.", code="upload_ended")
+            _save(upload, secret)
+    except BaseException:
+        parts.drop_part(root, upload.pk)
+        raise
+    _place(lifecycle.Found(upload=upload, root=root))
+    return _ticket(upload, secret)
+
+
+def _parts(user: User, folder: Folder, secrets_of_parts: list[str]) -> list[Upload]:
+    if not 1 <= len(secrets_of_parts) <= MOST_PARTS:
+        raise UserError(f"A file is joined from 1 to {MOST_PARTS} parts.", code="bad_part")
+    digests = [lifecycle.digest(secret) for secret in secrets_of_parts]
+    found = {
+        row.token_digest: row
+        for row in Upload.objects.filter(
+            folder=folder, created_by=user, kind=UploadKind.PART, state=UploadState.OPEN, token_digest__in=digests
+        ).select_related("folder__site")
+    }
+    if len(set(digests)) != len(digests) or len(found) != len(digests):
+        raise NotFound("Not all of these are open parts of yours in this project.", code="upload_not_found")
+    rows = [found[digest] for digest in digests]
+    if any(row.deferred or lifecycle.received(row) != row.size for row in rows):
+        raise StateConflict("Not every part is whole yet.", code="upload_unfinished")
+    return rows
 
 
 def cancel_upload(user: User, upload_id: UUID | str) -> None:
@@ -114,7 +184,7 @@ def finish_as(user: User, upload_id: UUID | str, *, path: str, overwrite: bool =
 def open_uploads(user: User, project_id: UUID | str) -> list[OpenUpload]:
     """The project's unfinished uploads, newest first."""
     project = get_project(user, Action.VIEW, project_id)
-    rows = Upload.objects.filter(folder__project=project, state=UploadState.OPEN)
+    rows = Upload.objects.filter(folder__project=project, state=UploadState.OPEN, kind=UploadKind.WHOLE)
     return [
         OpenUpload(
             upload_id=row.pk,
@@ -129,8 +199,15 @@ def open_uploads(user: User, project_id: UUID | str) -> list[OpenUpload]:
     ]
 
 
-def _check_numbers(size: int, sha256: str) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= LARGEST:
+def _writable(user: User, project_id: UUID | str) -> Folder:
+    folder = folder_of(get_project(user, Action.WRITE, project_id))
+    if folder.state == FolderState.PREPARING:
+        raise StateConflict("The folder is still being filled.", code="folder_preparing", hint="Wait a moment.")
+    return folder
+
+
+def _check_numbers(size: int | None, sha256: str) -> None:
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= LARGEST):
         raise UserError("The size must be the file's number of bytes.", code="bad_size", field="size")
     if sha256 and not SHA256.fullmatch(sha256):
         raise UserError("A SHA-256 has 64 hexadecimal digits.", code="bad_sha256", field="sha256")
@@ -151,8 +228,8 @@ def _check_name(root: Path, path: str, *, overwrite: bool) -> None:
         raise name_taken(path)
 
 
-def _continued(user: User, folder: Folder, *, path: str, size: int, sha256: str, secret: str) -> Upload | None:
-    upload = Upload.objects.filter(folder=folder, path=path, state=UploadState.OPEN).first()
+def _continued(user: User, folder: Folder, *, path: str, size: int | None, sha256: str, secret: str) -> Upload | None:
+    upload = Upload.objects.filter(folder=folder, path=path, state=UploadState.OPEN, kind=UploadKind.WHOLE).first()
     if upload is None:
         return None
     # Without a checksum nobody knows whether it is the same file, and two files must never be mixed.
@@ -163,21 +240,21 @@ def _continued(user: User, folder: Folder, *, path: str, size: int, sha256: str,
     return upload
 
 
-def _reserve(user: User, folder: Folder, *, path: str, size: int, sha256: str, secret: str) -> Upload:
+def _reserve(upload: Upload, secret: str) -> Upload:
+    """The row is there and room for it is kept; else QuotaExceeded, or StateConflict ``upload_open``."""
+    with transaction.atomic():
+        quota.check_room(upload.folder, upload.size, files=1 if upload.kind == UploadKind.WHOLE else 0)
+        return _save(upload, secret)
+
+
+def _save(upload: Upload, secret: str) -> Upload:
+    upload.token_digest, upload.expires_at = lifecycle.digest(secret), lifecycle.new_end()
     try:
         with transaction.atomic():
-            quota.check_room(folder, size)
-            return Upload.objects.create(
-                folder=folder,
-                path=path,
-                size=size,
-                sha256=sha256,
-                token_digest=lifecycle.digest(secret),
-                created_by=user,
-                expires_at=lifecycle.new_end(),
-            )
+            upload.save(force_insert=True)
     except IntegrityError as error:
-        raise _already_open(path) from error
+        raise _already_open(upload.path) from error
+    return upload
 
 
 def _already_open(path: str) -> StateConflict:

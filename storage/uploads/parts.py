@@ -8,16 +8,18 @@ the part keeps a second writer out, also from another process; it ends with the 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from common.errors import NotFound, Unavailable
@@ -35,7 +37,9 @@ from storage.paths import (
 
 AREA = "uploads"
 MOST_VECTORS = 1000  # IOV_MAX is 1024 on Linux
-READ_BYTES = 1024**2
+READ_BYTES, COPY_BYTES = 1024**2, 256 * 1024**2
+_SYNC_FILE_RANGE_WRITE = 2
+_libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +66,9 @@ def create_part(root: Path, upload_id: UUID, info: PartInfo) -> None:
     sync_dir(root, area)
 
 
-def change_info(root: Path, upload_id: UUID, *, path: str, overwrite: bool) -> None:
-    """The part will become ``path``."""
-    kept = read_info(root, upload_id)
-    _write_info(root, upload_id, PartInfo(path=path, size=kept.size, overwrite=overwrite, inode=kept.inode))
+def change_info(root: Path, upload_id: UUID, **changes: Any) -> None:
+    """The part will become something else: ``path``, ``size``, ``overwrite`` as in ``PartInfo``."""
+    _write_info(root, upload_id, replace(read_info(root, upload_id), **changes))
 
 
 def read_info(root: Path, upload_id: UUID) -> PartInfo:
@@ -80,7 +83,7 @@ def read_info(root: Path, upload_id: UUID) -> PartInfo:
 
 def drop_part(root: Path, upload_id: UUID) -> None:
     """Nothing of the upload is left in the hidden area."""
-    for kind in ("part", "json", "from", "new"):
+    for kind in ("part", "slots", "json", "from", "new"):
         remove_beneath(root, _name(upload_id, kind))
 
 
@@ -132,42 +135,60 @@ class Part:
         self._fd = fd
         # A write that still runs in a thread must never meet a closed (or reused) descriptor.
         self._guard = threading.Lock()
-        self.offset = os.lseek(fd, 0, os.SEEK_END)
+        self.offset = os.fstat(fd).st_size
 
     def append(self, chunks: Sequence[bytes]) -> None:
         """``chunks`` are at the end of the part; on an error the offset says how many of them are."""
         with self._guard, plain_errors("the upload"):
-            views = [memoryview(chunk) for chunk in chunks if chunk]
-            while views:
-                written = self._write(views[:MOST_VECTORS])
+            fd, begin = self._open_fd(), self.offset
+            for written in write_all(fd, chunks, begin):
                 self.offset += written
-                while views and written >= len(views[0]):
-                    written -= len(views.pop(0))
-                if views:
-                    views[0] = views[0][written:]
+            start_writeback(fd, begin, self.offset - begin)
 
-    def _write(self, views: list[memoryview]) -> int:
-        try:
-            return os.writev(self._open_fd(), views)
-        except OSError as error:
-            if error.errno != errno.EFBIG:
-                raise
-            raise Unavailable(
-                "The storage of this project takes no file as large as this.",
-                code="disk_full",
-                hint="Ask the operator for room; what was sent is kept.",
-            ) from error
+    def take_from(self, other: int, at: int) -> None:
+        """The bytes of the open file ``other`` from ``at`` on follow; the kernel moves them, or shares their blocks."""
+        with self._guard, plain_errors("the upload"):
+            fd = self._open_fd()
+            while count := _copy_range(other, fd, at, self.offset):
+                self.offset, at = self.offset + count, at + count
+
+    def become(self, other: Part) -> None:
+        """This part is now the file that ``other`` was, locked as before; ``other`` is no more."""
+        rename_beneath(self.root, _name(other.upload_id, "part"), _name(self.upload_id, "part"), replace=True)
+        with self._guard, other._guard, plain_errors("the upload"):
+            os.close(self._fd)
+            self._fd, other._fd = other._fd, -1
+            self.offset = other.offset
+
+    def note_inode(self) -> None:
+        """The info tells the part's inode as it is now."""
+        kept, inode = read_info(self.root, self.upload_id), os.fstat(self._open_fd()).st_ino
+        if kept.inode != inode:
+            _write_info(self.root, self.upload_id, replace(kept, inode=inode))
+
+    def fileno(self) -> int:
+        """The open file."""
+        return self._open_fd()
+
+    def mark(self) -> int:
+        """Another number whenever somebody else has written this part meanwhile."""
+        return os.fstat(self._open_fd()).st_mtime_ns
 
     def sync(self) -> None:
         """The bytes up to the offset outlive a power cut."""
         with self._guard, plain_errors("the upload"):
             os.fdatasync(self._open_fd())
 
+    def keep(self, *, durable: bool) -> None:
+        """The bytes up to the offset may be acknowledged: they outlive this process, and with ``durable`` the power."""
+        if durable:
+            self.sync()
+
     def go_back(self, offset: int) -> None:
         """The bytes from ``offset`` on are gone."""
         with self._guard, plain_errors("the upload"):
             os.ftruncate(self._open_fd(), offset)
-            self.offset = os.lseek(self._open_fd(), offset, os.SEEK_SET)
+            self.offset = offset
 
     def begin_unverified(self) -> None:
         """Bytes from here on count only after ``end_unverified``, even when this process is killed before."""
@@ -256,6 +277,52 @@ def _write_info(root: Path, upload_id: UUID, info: PartInfo) -> None:
         file.flush()
         os.fsync(file.fileno())
     rename_beneath(root, new, _name(upload_id, "json"), replace=True)
+
+
+def open_part(root: Path, upload_id: UUID) -> int:
+    """A file descriptor of the part for writing, without its lock (for those who write a place of their own in it)."""
+    return open_beneath(root, _name(upload_id, "part"), os.O_RDWR)
+
+
+def write_all(fd: int, chunks: Sequence[bytes], at: int) -> Iterator[int]:
+    """``chunks`` are written from ``at`` on; the length of each write, as it is done."""
+    views = [memoryview(chunk) for chunk in chunks if chunk]
+    while views:
+        written = _write(fd, views[:MOST_VECTORS], at)
+        yield written
+        at += written
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if views:
+            views[0] = views[0][written:]
+
+
+def _write(fd: int, views: list[memoryview], at: int) -> int:
+    try:
+        return os.pwritev(fd, views, at)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise Unavailable(
+            "The storage of this project takes no file as large as this.",
+            code="disk_full",
+            hint="Ask the operator for room; what was sent is kept.",
+        ) from error
+
+
+def start_writeback(fd: int, at: int, count: int) -> None:
+    """The kernel begins to bring these bytes to the disk, so that the fsync that comes later finds little to do."""
+    _libc.sync_file_range(fd, ctypes.c_int64(at), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE)
+
+
+def _copy_range(source: int, target: int, at: int, to: int) -> int:
+    try:
+        return os.copy_file_range(source, target, COPY_BYTES, at, to)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    block = os.pread(source, READ_BYTES, at)
+    return os.pwrite(target, block, to)
 
 
 def size_now(root: Path, upload_id: UUID) -> int:

@@ -1,6 +1,7 @@
 """Ports, sockets and programs of an instance."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,11 @@ def test_redis_listens_on_no_port_and_starts_first(instance):
 def test_a_given_redis_is_not_started(instance):
     given = Instance(home=instance.home, host="127.0.0.1", port=1, door_port=2, redis_url="redis://redis:6379/0")
     assert "redis" not in [service.name for service in services_of(given)]
+
+
+def test_the_door_has_as_many_processes_as_were_asked_for(instance):
+    door = next(service for service in services_of(replace(instance, door_processes=3)) if service.name == "door")
+    assert door.argv[door.argv.index("--workers") + 1] == "3"
 
 
 def test_a_deep_home_has_its_socket_where_the_path_fits(tmp_path):

@@ -106,6 +106,20 @@ def door(door_process: Door) -> Door:
     return door_process
 
 
+@pytest.fixture(scope="session")
+def other_process(door_process: Door) -> Iterator[Door]:
+    made = Door(home=door_process.home, port=free_ports(1)[0])
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def other_door(other_process: Door) -> Door:
+    """A second door on the same database and folders."""
+    return other_process
+
+
 @dataclass
 class Place:
     """A project at the door, and a client."""

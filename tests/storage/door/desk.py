@@ -19,6 +19,7 @@ from accounts.models import ApiToken, User  # noqa: E402
 from common.errors import PortolanError  # noqa: E402
 from projects.models import Membership, Project  # noqa: E402
 from projects.roles import Role  # noqa: E402
+from storage import quota, sums  # noqa: E402
 from storage.filling import make_root  # noqa: E402
 from storage.listing import root_of  # noqa: E402
 from storage.models import Folder, Upload  # noqa: E402
@@ -60,8 +61,21 @@ def row(upload):
     found = Upload.objects.select_related("folder").get(pk=upload)
     return {
         "state": found.state, "path": found.path, "sha256": found.sha256, "ends": found.expires_at.isoformat(),
+        "size": found.size,
         "used_bytes": found.folder.used_bytes, "used_files": found.folder.used_files,
     }  # fmt: skip
+
+
+def room(project):
+    """What the project's folder has reserved for open uploads."""
+    now = quota.room(Folder.objects.select_related("site").get(project=project))
+    return {"reserved": now.reserved, "reserved_files": now.reserved_files, "left": now.left}
+
+
+def sum_of(project, path):
+    """What is noted of the checksum of a file."""
+    found = sums.of_file(Folder.objects.select_related("site").get(project=project), path)
+    return None if found is None else {"sha256": found.sha256, "parts": found.parts}
 
 
 def role(project, user, role):

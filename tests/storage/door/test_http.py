@@ -70,10 +70,16 @@ def test_drain_reads_a_rest_but_not_without_end():
 def test_running_hash_is_known_only_at_its_own_offset_and_forgotten_when_too_many():
     kept = RunningHashes(most=2)
     for name in ("a", "b", "c"):
-        found = kept.take(name, 0)
+        found = kept.take(name, 0, 1)
         found.update(b"xyz")
-        kept.put(name, 3, found)
-    assert kept.take("a", 3) is None
-    assert kept.take("b", 2) is None
-    assert kept.take("c", 3) is not None
-    assert kept.take("c", 3) is None
+        kept.put(name, 3, 1, found)
+    assert kept.take("a", 3, 1) is None
+    assert kept.take("b", 2, 1) is None
+    assert kept.take("c", 3, 1) is not None
+    assert kept.take("c", 3, 1) is None
+
+
+def test_running_hash_is_of_no_use_when_another_process_has_written_meanwhile():
+    kept = RunningHashes()
+    kept.put("a", 3, 1, kept.take("a", 0, 1))
+    assert kept.take("a", 3, 2) is None

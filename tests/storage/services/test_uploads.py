@@ -59,7 +59,7 @@ def test_folder_that_is_being_filled_takes_none_yet(project, contributor):
         begin(contributor, project)
 
 
-@pytest.mark.parametrize("size", [-1, 2**63, True, "10", 1.5, None])
+@pytest.mark.parametrize("size", [-1, 2**63, True, "10", 1.5])
 def test_size_that_is_none_is_refused(project, contributor, size):
     with pytest.raises(UserError) as raised:
         begin(contributor, project, size=size)

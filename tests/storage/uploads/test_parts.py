@@ -34,8 +34,8 @@ def test_many_small_chunks_are_one_after_the_other(made):
 
 
 def test_short_write_is_gone_on_with(made, monkeypatch):
-    real = os.writev
-    monkeypatch.setattr(os, "writev", lambda fd, views: real(fd, [views[0][:3]]))
+    real = os.pwritev
+    monkeypatch.setattr(os, "pwritev", lambda fd, views, at: real(fd, [views[0][:3]], at))
     part = parts.lock_part(*made)
     part.append([b"abcdefgh", b"ijkl"])
     part.close()
@@ -44,16 +44,16 @@ def test_short_write_is_gone_on_with(made, monkeypatch):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
 def test_full_disk_is_unavailable_and_the_offset_says_what_is_there(made, monkeypatch, number):
-    real = os.writev
+    real = os.pwritev
     calls = []
 
-    def writes_three_then_fails(fd, views):
+    def writes_three_then_fails(fd, views, at):
         calls.append(1)
         if len(calls) > 1:
             raise OSError(number, os.strerror(number))
-        return real(fd, [views[0][:3]])
+        return real(fd, [views[0][:3]], at)
 
-    monkeypatch.setattr(os, "writev", writes_three_then_fails)
+    monkeypatch.setattr(os, "pwritev", writes_three_then_fails)
     part = parts.lock_part(*made)
     with pytest.raises(Unavailable) as raised:
         part.append([b"abcdefgh"])
