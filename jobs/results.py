@@ -116,6 +116,10 @@ def _by_site(evidence: Mapping[str, Any], title: str, memory_mb: int) -> Failure
             message=f"The site could not start {title}: {evidence.get('message')}.",
             hint="Tell the operator; nothing is wrong with your inputs.",
         )
+    if cause in ("node_failure", "preempted"):
+        words = "the machine that it ran on failed" if cause == "node_failure" else "it had to make room for other jobs"
+        return Failure(code=cause, message=f"{title} was ended by the site: {words}.",
+                       hint="Nothing is wrong with your inputs. Run it again.")  # fmt: skip
     if cause == "cancelled":
         return Failure(code="stopped", message=f"{title} was stopped on the site, not from here.",
                        hint="Run it again, or ask the operator why.")  # fmt: skip

@@ -7,7 +7,7 @@ crash the scheduler is asked for that name before anything is submitted again.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +27,18 @@ class JobRejected(Exception):
         self.hint = hint
 
 
+class Cause(StrEnum):
+    """Why the site, not the command itself, ended a job. The values are those of the exit file's ``cause``."""
+
+    NONE = ""
+    OUT_OF_MEMORY = "out_of_memory"
+    WALL_TIME = "wall_time"
+    CANCELLED = "cancelled"
+    NOT_STARTED = "not_started"
+    NODE_FAILURE = "node_failure"
+    PREEMPTED = "preempted"
+
+
 class Phase(StrEnum):
     """What a scheduler's word means for us. ``UNKNOWN`` is a word that we don't know: it changes nothing."""
 
@@ -43,6 +55,11 @@ class JobSpec:
 
     ``control`` is the attempt's own directory: the fence, the exit file and the scratch space are in it. ``cwd`` is
     where the command runs and writes. ``stdout`` and ``stderr`` are appended to; ``order`` puts waiting jobs in line.
+
+    ``queue`` is a queue or partition of the site, "" for its usual one. An MPI job has ``tasks`` ranks of ``cores``
+    cores each on ``nodes`` nodes (0: as the site likes); ``memory_mb`` is for each node. ``gpus`` are for each node.
+    ``setup`` are the operator's shell lines that make the tool available (``module load …``), ``comment`` is for people
+    who look at the site's queue.
     """
 
     name: str
@@ -57,19 +74,26 @@ class JobSpec:
     memory_mb: int = 1024
     wall_seconds: int | None = None
     order: int = 0
+    queue: str = ""
+    nodes: int = 0
+    tasks: int = 1
+    gpus: int = 0
+    setup: tuple[str, ...] = ()
+    comment: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NativeObservation:
     """What the scheduler said of one job: ``word`` is its own, ``phase`` what we take it for.
 
-    ``reason`` says in plain words why a job waits or was lost.
+    ``reason`` says in plain words why a job waits or how the site ended it; ``cause`` is the same for programs.
     """
 
     native_id: str
     word: str
     phase: Phase
     reason: str = ""
+    cause: Cause = Cause.NONE
 
 
 class Backend(ABC):
@@ -87,6 +111,17 @@ class Backend(ABC):
     @abstractmethod
     def submit(self, spec: JobSpec) -> str:
         """The scheduler has the job; its native id is returned."""
+
+    def submit_array(self, name: str, specs: Sequence[JobSpec]) -> list[str]:
+        """The scheduler has all the jobs as one array called ``name``; their native ids, in order.
+
+        Only where ``arrays`` is true. ``find_array`` is asked before it is called again.
+        """
+        raise JobRejected("This site takes no arrays of jobs.", hint="Submit the jobs one by one.")
+
+    def find_array(self, name: str, count: int) -> list[str] | None:
+        """The native ids of the array's ``count`` jobs, in order; None when the scheduler never had it."""
+        return None
 
     @abstractmethod
     def find(self, name: str) -> str | None:

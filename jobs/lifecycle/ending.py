@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from common.errors import QuotaExceeded, Unavailable
 from jobs.backends import supervisor
-from jobs.backends.base import Backend, Phase, SiteUnavailable
+from jobs.backends.base import Backend, Cause, Phase, SiteUnavailable
 from jobs.cwl import OutputError, collect_outputs
 from jobs.cwl.model import all_files_in
 from jobs.lifecycle.crate import write_crate
@@ -46,8 +46,10 @@ def collect(job: Job) -> None:
     if evidence is None:
         if _may_still_come(attempt):
             return
-        fail(job, full_disk(info.title) if _is_full(places) else _without_evidence(attempt), attempt)
+        without = _without_evidence(job, attempt, info)
+        fail(job, full_disk(info.title) if _is_full(places) and without.code == "site_error" else without, attempt)
         return
+    evidence = weighed(evidence, attempt.evidence.get("cause") or "")
     keep_evidence(attempt, evidence)
     note_progress(job)
     failed = evidence.get("cause") or evidence.get("exit_code") not in info.tool.success_codes
@@ -171,12 +173,30 @@ def _may_still_come(attempt: Attempt) -> bool:
         patience = backend_of(attempt.site).evidence_seconds
     except SiteUnavailable:
         return True
-    lost = bool(attempt.evidence.get("site"))
+    lost = attempt.evidence.get("lost", bool(attempt.evidence.get("site")))
     ended = attempt.ended_at or timezone.now()
     return not lost and timezone.now() - ended < timedelta(seconds=patience)
 
 
-def _without_evidence(attempt: Attempt) -> Failure:
+def weighed(evidence: dict[str, Any], cause: str) -> dict[str, Any]:
+    """The exit file, with the ``cause`` that the scheduler gave where it knows better.
+
+    The job's script sees a SIGTERM or a killed command; only the scheduler knows whether it was time, memory or a
+    node. Where it says that memory ran out, something of the job was killed, even if the command ended well.
+    """
+    unclear = evidence.get("cause") == "cancelled" or (not evidence.get("cause") and evidence.get("signal"))
+    if cause and (unclear or cause == Cause.OUT_OF_MEMORY):
+        return evidence | {"cause": cause}
+    return evidence
+
+
+def _without_evidence(job: Job, attempt: Attempt, info: ToolInfo) -> Failure:
+    cause = attempt.evidence.get("cause")
+    if cause:
+        told = {"cause": cause, "message": str(attempt.evidence.get("site")).rstrip(".")}
+        known = failure_of(told, "", title=info.title, memory_mb=job.memory_mb)
+        if known is not None:
+            return known
     words = attempt.evidence.get("site") or f"{attempt.site.name} says it has ended, but it left no exit code."
     hint = "Nothing is wrong with your inputs. Run it again; if it happens again, tell the operator."
     return Failure(code="site_error", message=words, hint=hint)

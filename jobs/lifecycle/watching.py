@@ -78,7 +78,8 @@ def _note(attempt: Attempt, answer: NativeObservation) -> bool:
         Attempt.objects.filter(pk=attempt.pk).update(last_word=answer.word[:100])
     job = attempt.job
     if answer.phase in (Phase.ENDED, Phase.LOST):
-        Attempt.objects.filter(pk=attempt.pk).update(ended_at=timezone.now(), evidence={"site": answer.reason})
+        said = {"site": answer.reason, "cause": answer.cause, "lost": answer.phase is Phase.LOST}
+        Attempt.objects.filter(pk=attempt.pk).update(ended_at=timezone.now(), evidence=said)
         if job.job_state is not JobState.CANCELLING:
             job.move_to(JobState.STAGING_OUT)
         return True

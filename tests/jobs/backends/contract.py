@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,13 @@ SECONDS = 60
 class SchedulerContract:
     """The behaviour behind ``Backend``; ``make_spec`` may be overridden for sites with other directories."""
 
+    #: Names are made once: a scheduler that serves a whole session of tests remembers them.
     @pytest.fixture
     def make_spec(self, tmp_path):
-        def make(*argv: str, name: str = "portolan-a", **more: object) -> JobSpec:
+        mark = uuid.uuid4().hex[:12]
+
+        def make(*argv: str, name: str = "a", **more: object) -> JobSpec:
+            name = f"portolan-{mark}-{name}"
             place = tmp_path / name
             (place / "work").mkdir(parents=True, exist_ok=True)
             found = {"environment": {"PATH": os.environ["PATH"]}, "memory_mb": 200, **more}
@@ -58,7 +63,7 @@ class SchedulerContract:
         assert (self.exit_of(spec)["exit_code"], self.exit_of(spec)["signal"]) == (None, 11)
 
     def test_arguments_arrive_as_they_are(self, backend, make_spec):
-        words = ["$(touch x)", "a 'b' \"c\"", "--", "new\nline", "ü", "*", "x" * 100_000]
+        words = ["$(touch x)", "a 'b' \"c\"", "--", "-n", "new\nline", "ü", "*", "`id`", "\\", "", "x" * 100_000]
         spec = make_spec("printf", "%s\\0", *words)
         self.ended(backend, backend.submit(spec))
         assert spec.stdout.read_text().split("\0")[:-1] == words

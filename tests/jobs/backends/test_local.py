@@ -29,9 +29,9 @@ class TestLocal(SchedulerContract):
         return json.loads((backend.root / "active" / name).read_text())
 
     def test_jobs_wait_in_line_until_there_is_room(self, backend, make_spec):
-        first = backend.submit(make_spec("sleep", "60", name="portolan-1", cores=2, order=1))
-        second = backend.submit(make_spec("true", name="portolan-2", order=2))
-        third = backend.submit(make_spec("true", name="portolan-3", order=3))
+        first = backend.submit(make_spec("sleep", "60", name="1", cores=2, order=1))
+        second = backend.submit(make_spec("true", name="2", order=2))
+        third = backend.submit(make_spec("true", name="3", order=3))
         seen = backend.poll([first, second, third])
         assert [seen[one].phase for one in (first, second, third)] == [Phase.RUNNING, Phase.QUEUED, Phase.QUEUED]
         assert "1 job(s) are before it" in seen[third].reason
@@ -40,8 +40,8 @@ class TestLocal(SchedulerContract):
         assert self.ended(backend, third) is Phase.ENDED
 
     def test_the_next_job_starts_without_anybody_asking(self, backend, make_spec):
-        backend.submit(make_spec("sleep", "0.3", name="portolan-1", cores=2, order=1))
-        spec = make_spec("echo", "ran", name="portolan-2", order=2)
+        backend.submit(make_spec("sleep", "0.3", name="1", cores=2, order=1))
+        spec = make_spec("echo", "ran", name="2", order=2)
         backend.submit(spec)
         deadline = time.monotonic() + 30
         while read(spec.stdout) != "ran\n":
@@ -49,8 +49,8 @@ class TestLocal(SchedulerContract):
             time.sleep(0.02)
 
     def test_a_waiting_job_that_is_cancelled_never_starts(self, backend, make_spec):
-        backend.submit(make_spec("sleep", "60", name="portolan-1", cores=2, order=1))
-        spec = make_spec("echo", "ran", name="portolan-2", order=2)
+        backend.submit(make_spec("sleep", "60", name="1", cores=2, order=1))
+        spec = make_spec("echo", "ran", name="2", order=2)
         second = backend.submit(spec)
         backend.cancel(second)
         assert backend.poll([second])[second].phase is Phase.ENDED
@@ -113,14 +113,14 @@ class TestLocal(SchedulerContract):
         code = (
             "import sys, pathlib; from jobs.backends.local import LocalBackend; from jobs.backends.base import JobSpec;"
             "place = pathlib.Path(sys.argv[2]);"
-            "LocalBackend(pathlib.Path(sys.argv[1]), cores=2, memory_mb=1000).submit(JobSpec(name='portolan-a',"
+            "LocalBackend(pathlib.Path(sys.argv[1]), cores=2, memory_mb=1000).submit(JobSpec(name=sys.argv[3],"
             "argv=['sh', '-c', 'sleep 0.5; echo ran'], cwd=place / 'work', control=place / 'control',"
             "stdout=place / 'out.log', stderr=place / 'err.log', memory_mb=100));"
             "import os; os.kill(os.getpid(), 9)"
         )
-        argv = [sys.executable, "-c", code, str(backend.root), str(spec.cwd.parent)]
+        argv = [sys.executable, "-c", code, str(backend.root), str(spec.cwd.parent), spec.name]
         assert subprocess.run(argv, check=False, timeout=60, start_new_session=True).returncode == -9
-        assert self.ended(backend, "portolan-a") is Phase.ENDED
+        assert self.ended(backend, spec.name) is Phase.ENDED
         assert spec.stdout.read_text() == "ran\n"
 
     def test_no_secret_of_the_portal_reaches_a_job(self, backend, make_spec, monkeypatch):
