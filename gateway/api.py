@@ -11,6 +11,7 @@ from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, SiteViewSe
 from projects.api.audit import AuditViewSet
 from projects.api.members import MemberViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
+from storage.api.links import LinkLogViewSet, LinkViewSet
 from storage.api.projects import ProjectViewSet
 from storage.api.uploads import UploadViewSet
 
@@ -57,6 +58,9 @@ files: list[URLPattern] = [
     path(f"{PROJECT}files/content/", ContentViewSet.as_view({"get": "content"}), name="files_content"),
     path(f"{PROJECT}files/preview/", ContentViewSet.as_view({"get": "preview"}), name="files_preview"),
     path(f"{PROJECT}files/zip/", ContentViewSet.as_view({"get": "zip"}), name="files_zip"),
+    path(f"{PROJECT}links/", LinkViewSet.as_view({"get": "list", "post": "create"}), name="links"),
+    path(f"{PROJECT}links/<uuid:link_id>/", LinkViewSet.as_view({"get": "retrieve", "delete": "destroy"}), name="link"),
+    path(f"{PROJECT}links/<uuid:link_id>/log/", LinkLogViewSet.as_view({"get": "list"}), name="link_log"),
     path(f"{PROJECT}uploads/", UploadViewSet.as_view({"get": "list", "post": "create"}), name="uploads"),
     path(f"{PROJECT}uploads/<uuid:upload_id>/", UploadViewSet.as_view({"delete": "destroy"}), name="upload"),
     path(f"{PROJECT}uploads/<uuid:upload_id>/finish/", UploadViewSet.as_view({"post": "finish"}), name="finish"),

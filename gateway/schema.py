@@ -57,6 +57,7 @@ EXAMPLE_IDS = {
     "upload_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e04",
     "job_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e05",
     "trash_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e06",
+    "link_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e07",
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
 

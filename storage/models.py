@@ -198,3 +198,60 @@ class Dataset(UUIDModel):
                 fields=["folder", "path"], condition=models.Q(unlocked_at=None), name="one_lock_per_path"
             )
         ]
+
+
+class TransferLink(UUIDModel):
+    """A temporary, narrowed, revocable credential to a part of a folder, for a door. Its secret is not in the row."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="links")
+    path = models.CharField(max_length=2000, blank=True, help_text="What it opens; empty is the whole folder.")
+    is_file = models.BooleanField(default=False)
+    rights: models.JSONField = models.JSONField(default=list)
+    label = models.CharField(max_length=100, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="links")
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    networks: models.JSONField = models.JSONField(default=list, blank=True)
+    max_bytes = models.BigIntegerField(null=True, blank=True)
+    max_uses = models.IntegerField(null=True, blank=True)
+    expected_bytes = models.BigIntegerField(null=True, blank=True, help_text="What is announced to be sent.")
+    spent_bytes = models.BigIntegerField(default=0, help_text="Of max_bytes, with what is under way.")
+    uses = models.IntegerField(default=0)
+    bytes_in = models.BigIntegerField(default=0)
+    bytes_out = models.BigIntegerField(default=0)
+    files_in = models.BigIntegerField(default=0)
+    files_out = models.BigIntegerField(default=0)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        indexes: ClassVar = [models.Index(fields=["folder", "-created_at"], name="links_of_folder")]
+
+    @property
+    def live(self) -> bool:
+        """True until it is revoked or has ended."""
+        return self.revoked_at is None and self.expires_at > timezone.now()
+
+
+class LinkAccess(models.Model):
+    """One thing that was done, or refused, by a link; the newest are kept."""
+
+    id = models.BigAutoField(primary_key=True)
+    link = models.ForeignKey(TransferLink, on_delete=models.CASCADE, related_name="accesses")
+    at = models.DateTimeField(default=timezone.now)
+    address = models.GenericIPAddressField(null=True)
+    operation = models.CharField(max_length=12)
+    path = models.CharField(max_length=2000, blank=True)
+    size = models.BigIntegerField(default=0)
+    outcome = models.CharField(max_length=40)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["link", "-id"], name="accesses_of_link")]
+
+
+class LinkUpload(models.Model):
+    """An upload that a link began, so that the same link can go on with it."""
+
+    upload = models.OneToOneField(Upload, on_delete=models.CASCADE, related_name="of_link")
+    link = models.ForeignKey(TransferLink, on_delete=models.CASCADE, related_name="uploads")

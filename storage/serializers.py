@@ -7,9 +7,11 @@ from accounts.serializers import Body
 from projects.models import Project
 from projects.roles import Role
 from projects.services import DESCRIPTION_LENGTH, NAME_LENGTH
-from storage.models import Folder, TrashItem
+from storage.links.rights import Right
+from storage.models import Folder, LinkAccess, TransferLink, TrashItem
 from storage.previews import FORMS
 from storage.services.folders import EMPTY
+from storage.services.links import url_of
 from storage.services.uploads import LARGEST
 
 PATH_LENGTH = 2000
@@ -208,3 +210,79 @@ class FinishSerializer(Body):
 
     path = serializers.CharField(max_length=PATH_LENGTH, trim_whitespace=False)
     overwrite = serializers.BooleanField(default=False)
+
+
+class NewLinkSerializer(Body):
+    """A transfer link to make."""
+
+    path = serializers.CharField(
+        max_length=PATH_LENGTH,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Empty: the whole folder.",
+    )
+    rights = serializers.ListField(
+        child=serializers.ChoiceField(choices=Right.choices), allow_empty=False, max_length=5
+    )
+    expires_in = serializers.IntegerField(min_value=60, max_value=366 * 86400, default=7 * 86400, help_text="Seconds.")
+    label = serializers.CharField(max_length=100, default="", allow_blank=True)  # type: ignore[assignment]
+    max_bytes = serializers.IntegerField(min_value=1, max_value=LARGEST, default=None, allow_null=True)
+    max_uses = serializers.IntegerField(
+        min_value=1, max_value=10**9, default=None, allow_null=True, help_text="Downloads and uploads."
+    )
+    networks = serializers.ListField(
+        child=serializers.CharField(max_length=50), default=list, max_length=20, help_text="From where, as CIDR."
+    )
+    expected_bytes = serializers.IntegerField(
+        min_value=1, max_value=LARGEST, default=None, allow_null=True, help_text="What will be sent; room is checked."
+    )
+
+
+class LinkSerializer(serializers.ModelSerializer):
+    """A transfer link, without its secret."""
+
+    url = serializers.SerializerMethodField()
+    created_by = serializers.CharField(source="created_by.display_name", read_only=True)
+    rights = serializers.ListField(child=serializers.CharField(), read_only=True)
+    networks = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    class Meta:
+        model = TransferLink
+        fields = (
+            "id", "url", "path", "is_file", "rights", "label", "created_by", "created_at", "expires_at", "revoked_at",
+            "live", "networks", "max_bytes", "spent_bytes", "max_uses", "uses", "expected_bytes",
+            "bytes_in", "bytes_out", "files_in", "files_out", "last_used_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_url(self, link: TransferLink) -> str:
+        """Its address at the door."""
+        return url_of(link)
+
+
+class CommandSerializer(serializers.Serializer):
+    """What to type."""
+
+    name = serializers.CharField()
+    tool = serializers.CharField()
+    title = serializers.CharField()
+    text = serializers.CharField()
+
+
+class NewLinkAnswerSerializer(serializers.Serializer):
+    """A link just made. ``token`` is its secret; it is told this once."""
+
+    link = LinkSerializer()
+    url = serializers.URLField()
+    token = serializers.CharField()
+    commands = CommandSerializer(many=True)
+
+
+class LinkAccessSerializer(serializers.ModelSerializer):
+    """One thing that was done, or refused, by a link."""
+
+    class Meta:
+        model = LinkAccess
+        fields = ("id", "at", "address", "operation", "path", "size", "outcome")
+        read_only_fields = fields

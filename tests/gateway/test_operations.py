@@ -125,6 +125,7 @@ def _neutral(answer):
     text = json.dumps(answer, ensure_ascii=False)
     text = re.sub(r"ptl_[\w-]{9,}", "ptl_…", text)
     text = re.sub(r"/uploads/[\w-]{43}", "/uploads/…", text)
+    text = re.sub(r"MDA[\w-]{60,}", "MDA…", text)
     return json.loads(text.replace("http://testserver", "https://portolan.example.org"))
 
 

@@ -17,7 +17,7 @@ from projects.audit import record
 from projects.models import Membership, Project
 from projects.roles import Role
 from storage.filling import make_root
-from storage.models import Folder, FolderState, TrashItem, Upload
+from storage.models import Folder, FolderState, LinkAccess, TransferLink, TrashItem, Upload
 from storage.services.files import delete
 from storage.services.folders import ensure_default_site
 from storage.uploads import parts
@@ -89,7 +89,15 @@ class World:
         (root / "old.txt").write_text("not needed\n")
         self._trash(folder, root)
         self._upload(folder, root)
+        self._link(folder)
         return root
+
+    def _link(self, folder: Folder) -> None:
+        link = TransferLink.objects.create(
+            pk=IDS["link_id"], folder=folder, path="movies", rights=["list", "read"], label="For the microscope",
+            created_by=self.people["contributor"], expires_at=timezone.now() + timedelta(days=1),
+        )  # fmt: skip
+        LinkAccess.objects.create(link=link, address="192.0.2.7", operation="read", size=5, outcome="ok")
 
     def _trash(self, folder: Folder, root: Path) -> None:
         (root / "wrong.txt").write_text("deleted by mistake\n")
