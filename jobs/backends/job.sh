@@ -1,4 +1,4 @@
-# The job script of jobs/backends/script.py, which tells what it does; @WORDS@ are filled in there.
+# The job script of jobs/backends/script.py, which tells what it does and fills in the words between at signs.
 umask 007
 control=@CONTROL@ cwd=@CWD@ out=@STDOUT@ err=@STDERR@ in=@STDIN@ mark=@MARK@ wall=@WALL@ grace=@GRACE@
 mkdir -p "$control" 2>/dev/null

@@ -7,9 +7,22 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from common.errors import UserError
 from jobs.backends.base import Backend, SiteUnavailable
 from jobs.backends.local import LocalBackend
+from jobs.backends.runner import Here, Runner
+from jobs.backends.slurm import SlurmBackend, SlurmOptions
+from jobs.backends.ssh import Ssh
+from jobs.lifecycle.site_settings import checked_settings, machine_of
 from jobs.models import ComputeSite
+
+
+def runner_of(site: ComputeSite) -> Runner:
+    """Where the site's commands run; UserError when its settings don't tell."""
+    environment = site.settings.get("environment") or {}
+    if site.settings.get("runner") == "ssh":
+        return Ssh(machine_of(site.settings), environment)
+    return Here(environment)
 
 
 def _local(site: ComputeSite) -> Backend:
@@ -17,15 +30,24 @@ def _local(site: ComputeSite) -> Backend:
     return LocalBackend(Path(root), cores=site.cores, memory_mb=site.memory_mb)
 
 
-SCHEDULERS: dict[str, Callable[[ComputeSite], Backend]] = {"local": _local}
+def _slurm(site: ComputeSite) -> Backend:
+    told = {name: site.settings.get(name) or "" for name in ("partition", "account", "qos", "gpu_type")}
+    return SlurmBackend(runner_of(site), SlurmOptions(**told, options=tuple(site.settings.get("options") or ())))
+
+
+SCHEDULERS: dict[str, Callable[[ComputeSite], Backend]] = {"local": _local, "slurm": _slurm}
 
 
 def backend_of(site: ComputeSite) -> Backend:
-    """The scheduler of the site; SiteUnavailable when no code for it is installed."""
+    """The scheduler of the site; SiteUnavailable when no code for it is installed or its settings are wrong."""
     make = SCHEDULERS.get(site.scheduler)
     if make is None:
         raise SiteUnavailable(f"There is no scheduler “{site.scheduler}” here.")
-    return make(site)
+    try:
+        checked_settings(site.scheduler, site.settings)
+        return make(site)
+    except UserError as wrong:
+        raise SiteUnavailable(wrong.message) from wrong
 
 
 @contextmanager

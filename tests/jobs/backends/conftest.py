@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.running.slurm import Cluster, Shape, running
+from tests.jobs.backends.sshd import Sshd, sshd_running
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,10 @@ def slurm_with_accounting(cluster_home: Path) -> Iterator[Cluster]:
     """Slurm that keeps accounts, and whose queue forgets ended jobs soon."""
     with running(cluster_home / "accounts", Shape(accounting=True, gpu_nodes=0, min_job_age=2)) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def sshd(cluster_home: Path) -> Iterator[Sshd]:
+    """Another machine, reached by SSH (the same one, behind a real sshd)."""
+    with sshd_running(cluster_home / "sshd") as server:
+        yield server

@@ -4,6 +4,7 @@ import pytest
 
 from jobs.backends.runner import Here
 from jobs.backends.slurm import SlurmBackend
+from jobs.backends.ssh import Ssh
 from tests.jobs.backends.contract import SchedulerContract
 
 
@@ -11,3 +12,15 @@ class TestSlurm(SchedulerContract):
     @pytest.fixture
     def backend(self, slurm):
         return SlurmBackend(Here(slurm.environment))
+
+
+class TestSlurmWithAccounting(SchedulerContract):
+    @pytest.fixture
+    def backend(self, slurm_with_accounting):
+        return SlurmBackend(Here(slurm_with_accounting.environment))
+
+
+class TestSlurmOverSsh(SchedulerContract):
+    @pytest.fixture
+    def backend(self, slurm, sshd):
+        return SlurmBackend(Ssh(sshd.machine, slurm.environment))

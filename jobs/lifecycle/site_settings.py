@@ -1,0 +1,86 @@
+"""The ``settings`` of a site's row, checked: what each scheduler and each runner takes. See ``docs/operators.md``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from common.errors import UserError
+from jobs.backends.ssh import Machine
+
+WORDS, LIST, PAIRS, NUMBER, YES_NO = "text", "a list of texts", "an object of texts", "a whole number", "true or false"
+RUNNER = {"runner": WORDS, "ssh": "an object", "environment": PAIRS}
+GENERAL = {"wall_seconds": NUMBER, "path": WORDS}
+TAKEN: dict[str, dict[str, str]] = {
+    "local": {"root": WORDS},
+    "slurm": RUNNER | {"partition": WORDS, "account": WORDS, "qos": WORDS, "gpu_type": WORDS, "options": LIST},
+}
+SSH = {"host": WORDS, "user": WORDS, "key_file": WORDS, "host_key": WORDS, "port": NUMBER, "channels": NUMBER}
+NEEDED = ("host", "user", "key_file", "host_key")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def checked_settings(scheduler: str, settings: Mapping[str, Any]) -> None:
+    """The settings are what the scheduler takes; UserError beside ``settings`` says what is wrong with which key.
+
+    Keys that belong to other parts of a site (staging, queues, tools) are theirs to check.
+    """
+    for name, kind in (GENERAL | TAKEN.get(scheduler, {})).items():
+        if name in settings:
+            _check(name, settings[name], kind)
+    if settings.get("runner", "here") not in ("here", "ssh"):
+        _wrong("runner", "must be “here” or “ssh”")
+    for variable in settings.get("environment") or {}:
+        if not VARIABLE.match(variable):
+            _wrong("environment", f"has a name that is no variable's: {variable!r}")
+    for option in settings.get("options") or ():
+        if not option.startswith("-"):
+            _wrong("options", f"has a word that is no option: {option!r}")
+    if settings.get("runner") == "ssh":
+        machine_of(settings)
+
+
+def machine_of(settings: Mapping[str, Any]) -> Machine:
+    """The machine that the settings' ``ssh`` object tells of; UserError when it is not complete."""
+    told = settings.get("ssh")
+    if not isinstance(told, Mapping):
+        _wrong("ssh", "must be an object with host, user, key_file and host_key")
+    for name in told:
+        if name not in SSH:
+            _wrong(f"ssh.{name}", "is not known")
+        _check(f"ssh.{name}", told[name], SSH[name])
+    for name in NEEDED:
+        if not told.get(name):
+            _wrong(f"ssh.{name}", "is missing")
+    try:
+        asyncssh.import_public_key(told["host_key"])
+    except asyncssh.KeyImportError:
+        _wrong("ssh.host_key", "must be the host's public key, as ssh-keyscan prints it: “ssh-ed25519 AAAA…”")
+    if told["key_file"].lstrip().startswith("-----BEGIN"):
+        _wrong("ssh.key_file", "must be the path of the key, not the key")
+    more = {name: told[name] for name in ("port", "channels") if name in told}
+    return Machine(
+        host=told["host"], user=told["user"], key_file=Path(told["key_file"]), host_key=told["host_key"].strip(), **more
+    )
+
+
+def _check(name: str, value: Any, kind: str) -> None:
+    texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    pairs = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+    right = {
+        WORDS: isinstance(value, str),
+        LIST: texts,
+        PAIRS: pairs,
+        NUMBER: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+        YES_NO: isinstance(value, bool),
+    }
+    if not right.get(kind, isinstance(value, dict)):
+        _wrong(name, f"must be {kind}")
+
+
+def _wrong(name: str, words: str) -> None:
+    raise UserError(f"The site's setting “{name}” {words}.", code="bad_site_settings", field=f"settings.{name}")
