@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from accounts.entitlements import name_of
 from accounts.scopes import Scope
@@ -24,6 +25,8 @@ class User(AbstractUser):
     posix_account = models.CharField(
         max_length=32, blank=True, help_text="Their account (name or uid) where storage sites mirror roles into ACLs."
     )
+    suspended_why = models.CharField(max_length=300, blank=True, help_text="Why the account is closed, where it is.")
+    session_epoch = models.PositiveIntegerField(default=0, help_text="One more ends every session of this person.")
     token: ApiToken | None = None
     seen_as: tuple[uuid.UUID, str] | None = None
 
@@ -31,6 +34,12 @@ class User(AbstractUser):
     def display_name(self) -> str:
         """The name to show: the full name where known, else the user name."""
         return self.get_full_name() or self.username
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session must hold to count: it changes with the password and with ``session_epoch``."""
+        return salted_hmac(
+            "portolan.session", f"{self.password}:{self.session_epoch}", secret=secret, algorithm="sha256"
+        ).hexdigest()
 
     def allows_scope(self, scope: Scope) -> bool:
         """True when the credential in use covers ``scope`` (a browser session covers all)."""

@@ -8,8 +8,10 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 from accounts.api import MeViewSet, TokenViewSet
 from common.errors import NotFound
 from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, SiteViewSet, ToolViewSet
+from projects.api.accounts import AccountViewSet
 from projects.api.audit import AuditViewSet
 from projects.api.members import MemberViewSet
+from storage.api.acls import AclViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
 from storage.api.links import LinkLogViewSet, LinkViewSet
 from storage.api.projects import ProjectViewSet
@@ -79,9 +81,19 @@ jobs: list[URLPattern] = [
     path(f"{JOB}how/", JobViewSet.as_view({"get": "how"}), name="job_how"),
     path(f"{JOB}stream/", JobStreamViewSet.as_view({"get": "stream"}), name="job_stream"),
 ]
+ACCOUNT = "operator/accounts/<uuid:user_id>/"
+operators: list[URLPattern] = [
+    path("operator/accounts/", AccountViewSet.as_view({"get": "list"}), name="accounts"),
+    path(ACCOUNT, AccountViewSet.as_view({"get": "retrieve"}), name="account"),
+    path(f"{ACCOUNT}suspend/", AccountViewSet.as_view({"post": "suspend"}), name="account_suspend"),
+    path(f"{ACCOUNT}unsuspend/", AccountViewSet.as_view({"post": "unsuspend"}), name="account_unsuspend"),
+    path(f"{ACCOUNT}posix/", AclViewSet.as_view({"put": "account"}), name="acls_account"),
+    path("operator/acls/", AclViewSet.as_view({"get": "list"}), name="acls"),
+    path("operator/acls/<uuid:project_id>/repair/", AclViewSet.as_view({"post": "repair"}), name="acls_repair"),
+]
 about: list[URLPattern] = [
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
 ]
 last: list[URLPattern] = [path("", nothing_here), path("<path:rest>", nothing_here)]
-urlpatterns: list[URLPattern] = accounts + projects + files + jobs + about + last
+urlpatterns: list[URLPattern] = accounts + projects + files + jobs + operators + about + last

@@ -58,6 +58,7 @@ EXAMPLE_IDS = {
     "job_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e05",
     "trash_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e06",
     "link_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e07",
+    "suspended_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e20",
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -111,7 +112,7 @@ def _asked(example: dict[str, Any]) -> dict[str, Any]:
 def _add_example(operation: dict[str, Any], example: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", []):
         name = parameter["name"]
-        value = EXAMPLE_IDS.get(name) or _asked(example).get(name)
+        value = _asked(example).get(name) or EXAMPLE_IDS.get(name)
         if value is not None:
             parameter["example"] = value
     for content in operation.get("requestBody", {}).get("content", {}).values():

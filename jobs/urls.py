@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.views import home, job, operator, run
+from jobs.views import acls, home, job, operator, run
 
 app_name = "jobs"
 urlpatterns = [
@@ -18,4 +18,8 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel/", job.cancel, name="cancel"),
     path("operator/", operator.operator, name="operator"),
     path("operator/workers/", operator.workers, name="workers"),
+    path("operator/acls/", acls.page, name="acls"),
+    path("operator/acls/account/", acls.set_account, name="acls_account"),
+    path("operator/acls/sites/<uuid:site_id>/", acls.mirror_site, name="acls_site"),
+    path("operator/acls/projects/<uuid:project_id>/", acls.repair, name="acls_repair"),
 ]

@@ -6,10 +6,13 @@ from projects.models import AuditEvent, Project
 SUBJECT_LENGTH = 300
 
 
-def record(project: Project, actor: User | None, action: str, subject: str = "", **details: object) -> AuditEvent:
+def record(
+    project: Project | None, actor: User | None, action: str, subject: str = "", **details: object
+) -> AuditEvent:
     """One row says that ``actor`` did ``action``; call it in the transaction of the change itself.
 
-    ``actor`` None is the portal's own doing (a retention rule). A token's use is told by its label, not its secret.
+    ``project`` None is for the gateway itself (accounts, sites). ``actor`` None is the portal's own doing (a retention
+    rule). A token's use is told by its label, not its secret.
     """
     token = actor.token if actor is not None else None
     if token is not None:

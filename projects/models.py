@@ -237,7 +237,9 @@ class AuditEvent(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="audit_events")
+    project = models.ForeignKey(
+        Project, null=True, on_delete=models.PROTECT, related_name="audit_events", help_text="None: the gateway itself."
+    )
     at = models.DateTimeField(default=timezone.now, db_index=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     actor_name = models.CharField(max_length=150)

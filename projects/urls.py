@@ -2,10 +2,14 @@
 
 from django.urls import path
 
-from projects.views import people, project, tokens
+from projects.views import accounts, people, project, tokens
 
 app_name = "projects"
 urlpatterns = [
+    path("operator/accounts/", accounts.account_list, name="accounts"),
+    path("operator/accounts/<uuid:user_id>/", accounts.account, name="account"),
+    path("operator/accounts/<uuid:user_id>/suspend/", accounts.account_suspend, name="account_suspend"),
+    path("operator/accounts/<uuid:user_id>/unsuspend/", accounts.account_unsuspend, name="account_unsuspend"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/revoke-all/", tokens.tokens_revoke, name="tokens_revoke"),
     path("tokens/<uuid:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),

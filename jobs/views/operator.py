@@ -1,13 +1,11 @@
 """The operator's page: what runs where, what stands still, what is full."""
 
 import shutil
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from celery import current_app
-from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q, Sum
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -15,27 +13,14 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from accounts.models import User
+from accounts.operators import for_operators
 from accounts.requests import PersonRequest
-from common.errors import NotFound
 from jobs.models import ComputeSite, Job
 from jobs.states import ACTIVE, JobState
 from projects.models import Project
 from storage.models import Folder, StorageSite, Upload, UploadState
 
 STANDS_STILL = timedelta(minutes=10)
-View = Callable[[PersonRequest], HttpResponse]
-
-
-def for_operators(view: View) -> View:
-    """The view for operators; to others the page is not there."""
-
-    @login_required
-    def guarded(request: PersonRequest) -> HttpResponse:
-        if not request.user.is_staff:
-            raise NotFound("There is nothing here.")
-        return view(request)
-
-    return guarded
 
 
 @for_operators

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.gateway.world import INPUTS
 
-ANYONE = "anyone"
+ANYONE, OPERATOR = "anyone", "operator"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,4 +156,20 @@ ROWS: dict[str, Row] = {
     ),
     "uploads_cancel": Row(role="contributor", scope="data"),
     "uploads_finish": Row(role="contributor", scope="data", bad=[({"path": "../x"}, "bad_path")]),
+    "accounts_list": Row(role=OPERATOR, scope="admin", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "accounts_get": Row(role=OPERATOR, scope="admin"),
+    "accounts_suspend": Row(
+        role=OPERATOR, scope="admin", bad=[({"why": " "}, "invalid"), ({"why": "x" * 301}, "invalid")]
+    ),
+    "accounts_unsuspend": Row(role=OPERATOR, scope="admin"),
+    "acls_list": Row(role=OPERATOR, scope="admin"),
+    "acls_repair": Row(role=OPERATOR, scope="admin"),
+    "acls_account": Row(
+        role=OPERATOR,
+        scope="admin",
+        bad=[
+            ({"posix_account": "no such name"}, "unknown_posix_account"),
+            ({"posix_account": "root"}, "unknown_posix_account"),
+        ],
+    ),
 }

@@ -14,11 +14,12 @@ from accounts.services import make_token
 from gateway import schema
 from projects.roles import RANK
 from tests.gateway.operations import ABOUT, document, operations
-from tests.gateway.rows import ANYONE, ROWS
+from tests.gateway.rows import ANYONE, OPERATOR, ROWS
 
 BAD = [(name, change, code) for name, row in ROWS.items() for change, code in row.bad]
 OPEN = {"schema", "sample", "inputs", "failure", "progress", "details", "expected_seconds"}
-IN_A_PROJECT = [name for name, row in ROWS.items() if row.role != ANYONE]
+IN_A_PROJECT = [name for name, row in ROWS.items() if row.role not in (ANYONE, OPERATOR)]
+FOR_OPERATORS = [name for name, row in ROWS.items() if row.role == OPERATOR]
 
 
 def signed_in(user) -> Client:
@@ -101,6 +102,17 @@ def test_a_token_kept_to_another_project_learns_nothing(world, name):
     client = with_token(world.people["owner"], projects=["3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1eff"])
     answer = operations()[name].send(client)
     assert answer.status_code == 404, answer.content
+
+
+@pytest.mark.parametrize("name", FOR_OPERATORS)
+def test_what_is_for_operators_is_not_there_for_others(world, name):
+    is_problem(operations()[name].send(signed_in(world.people["owner"])), 404)
+
+
+@pytest.mark.parametrize("name", FOR_OPERATORS)
+def test_an_operators_token_that_is_kept_to_a_project_is_refused(world, name):
+    client = with_token(world.people["operator"], projects=[world.project.pk])
+    is_problem(operations()[name].send(client), 403, "scope_missing")
 
 
 @pytest.mark.parametrize("name", ROWS)

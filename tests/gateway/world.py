@@ -8,7 +8,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from accounts.authentication import digest
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, ExternalIdentity, User
 from accounts.scopes import Scope
 from gateway.schema import EXAMPLE_IDS
 from jobs.models import ComputeSite, Job, JobEvent, Result
@@ -17,7 +17,7 @@ from projects.audit import record
 from projects.models import Membership, Project
 from projects.roles import Role
 from storage.filling import make_root
-from storage.models import Folder, FolderState, LinkAccess, TransferLink, TrashItem, Upload
+from storage.models import Folder, FolderState, LinkAccess, StorageSite, TransferLink, TrashItem, Upload
 from storage.services.files import delete
 from storage.services.folders import ensure_default_site
 from storage.uploads import parts
@@ -31,6 +31,7 @@ class World:
 
     def __init__(self, sample_dir: Path) -> None:
         self.people = {role: _person(role) for role in Role.values}
+        self.people["operator"] = User.objects.create_superuser("operator", password="a long password")
         self.stranger = _person("stranger")
         self.project = self._project()
         self.root = self._files()
@@ -41,7 +42,8 @@ class World:
 
     def _project(self) -> Project:
         project = Project.objects.create(pk=IDS["project_id"], name="Apoferritin", description="Grid 7, Krios 2")
-        for role, user in self.people.items():
+        for role in Role.values:
+            user = self.people[role]
             Membership.objects.create(project=project, user=user, role=role, granted_by=self.people["owner"])
         record(project, self.people["owner"], "project.created", project.name)
         return project
@@ -50,6 +52,10 @@ class World:
         """A person whom the examples change, and one whom they add."""
         ada = User.objects.create_user(pk=IDS["user_id"], username="ada", first_name="Ada", last_name="Lovelace")
         Membership.objects.create(project=self.project, user=ada, role="viewer", granted_by=self.people["owner"])
+        User.objects.create_user(
+            pk=IDS["suspended_id"], username="mallory", is_active=False, suspended_why="Left the institute."
+        )
+        ExternalIdentity.objects.create(user=ada, issuer="https://aai.egi.eu/auth/realms/egi", subject="1815@egi.eu")
         User.objects.create_user(username="grace", first_name="Grace", last_name="Hopper")
 
     def _job(self) -> None:
@@ -80,7 +86,7 @@ class World:
         )
 
     def _files(self) -> Path:
-        folder = Folder.objects.create(project=self.project, site=ensure_default_site(), state=FolderState.READY)
+        folder = Folder.objects.create(project=self.project, site=self._site(), state=FolderState.READY)
         root = make_root(folder)
         (root / "movies").mkdir()
         for name in ("mic_001.tiff", "mic_002.tiff"):
@@ -98,6 +104,12 @@ class World:
             created_by=self.people["contributor"], expires_at=timezone.now() + timedelta(days=1),
         )  # fmt: skip
         LinkAccess.objects.create(link=link, address="192.0.2.7", operation="read", size=5, outcome="ok")
+
+    def _site(self) -> StorageSite:
+        site = ensure_default_site()
+        site.posix_acls = True
+        site.save()
+        return site
 
     def _trash(self, folder: Folder, root: Path) -> None:
         (root / "wrong.txt").write_text("deleted by mistake\n")
