@@ -45,3 +45,9 @@ class OldestByNumber(NewestFirst):
     """The same, in the order in which the rows came."""
 
     ordering = ("id",)
+
+
+class ByName(NewestFirst):
+    """The same for people, by user name."""
+
+    ordering = ("username",)

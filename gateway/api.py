@@ -7,10 +7,10 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 
 from accounts.api import MeViewSet, TokenViewSet
 from common.errors import NotFound
+from jobs.access_api import ProjectGrantViewSet, ProjectMemberViewSet
 from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, SiteViewSet, ToolViewSet
 from projects.api.accounts import AccountViewSet
 from projects.api.audit import AuditViewSet
-from projects.api.members import MemberViewSet
 from storage.api.acls import AclViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
 from storage.api.links import LinkLogViewSet, LinkViewSet
@@ -41,12 +41,28 @@ projects: list[URLPattern] = [
     path(f"{PROJECT}archive/", ProjectViewSet.as_view({"post": "archive"}), name="archive"),
     path(f"{PROJECT}restore/", ProjectViewSet.as_view({"post": "restore"}), name="restore"),
     path(f"{PROJECT}clone/", ProjectViewSet.as_view({"post": "clone"}), name="clone"),
-    path(f"{PROJECT}leave/", MemberViewSet.as_view({"post": "leave"}), name="leave"),
-    path(f"{PROJECT}members/", MemberViewSet.as_view({"get": "list", "post": "create"}), name="members"),
+    path(f"{PROJECT}leave/", ProjectMemberViewSet.as_view({"post": "leave"}), name="leave"),
+    path(f"{PROJECT}members/", ProjectMemberViewSet.as_view({"get": "list", "post": "create"}), name="members"),
     path(
         f"{PROJECT}members/<uuid:user_id>/",
-        MemberViewSet.as_view({"put": "update", "delete": "destroy"}),
+        ProjectMemberViewSet.as_view({"put": "update", "delete": "destroy"}),
         name="member",
+    ),
+    path(
+        f"{PROJECT}members/<uuid:user_id>/removal/",
+        ProjectMemberViewSet.as_view({"get": "removal"}),
+        name="member_removal",
+    ),
+    path(f"{PROJECT}grants/", ProjectGrantViewSet.as_view({"get": "list", "post": "create"}), name="grants"),
+    path(
+        f"{PROJECT}grants/<uuid:grant_id>/",
+        ProjectGrantViewSet.as_view({"put": "update", "delete": "destroy"}),
+        name="grant",
+    ),
+    path(
+        f"{PROJECT}grants/<uuid:grant_id>/removal/",
+        ProjectGrantViewSet.as_view({"get": "removal"}),
+        name="grant_removal",
     ),
     path(f"{PROJECT}audit/", AuditViewSet.as_view({"get": "list"}), name="audit"),
 ]

@@ -59,6 +59,10 @@ EXAMPLE_IDS = {
     "trash_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e06",
     "link_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e07",
     "suspended_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e20",
+    "grant_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e10",
+    "group_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e11",
+    "invitation_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e12",
+    "request_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e13",
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
 

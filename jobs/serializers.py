@@ -3,9 +3,13 @@
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from accounts.serializers import Body
+from accounts.serializers import Body, PersonSerializer
 from jobs.models import ComputeSite, Job, JobEvent, Result
+from jobs.services.access import Running
 from jobs.states import JobState
+from projects.roles import Role
+from projects.services.rules import PURPOSE_LENGTH
+from storage.models import Upload
 
 LARGEST_LOG_PIECE = 1024 * 1024
 
@@ -219,3 +223,55 @@ class HowSerializer(serializers.Serializer):
     tool_digest = serializers.CharField()
     inputs = serializers.DictField(help_text="With patterns resolved and defaults filled in.")
     changes = ChangeSerializer(many=True)
+
+
+class RunningQuerySerializer(serializers.Serializer):
+    """What becomes of running jobs."""
+
+    running = serializers.ChoiceField(choices=Running.choices, default=Running.FINISH)
+
+
+class RemovalQuerySerializer(RunningQuerySerializer):
+    """How, and why, access is taken away."""
+
+    why = serializers.CharField(default="", allow_blank=True, max_length=PURPOSE_LENGTH, help_text="For the trail.")
+
+
+class EndingJobSerializer(serializers.ModelSerializer):
+    """A job that runs."""
+
+    state = serializers.ChoiceField(choices=JobState.choices, read_only=True)
+    submitted_by = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = Job
+        fields = ("id", "number", "tool", "title", "state", "submitted_by")
+        read_only_fields = fields
+
+
+class EndingUploadSerializer(serializers.ModelSerializer):
+    """An upload that is open."""
+
+    created_by = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = Upload
+        fields = ("id", "path", "size", "created_by")
+        read_only_fields = fields
+
+
+class WeakerSerializer(serializers.Serializer):
+    """Somebody who keeps a weaker role for another reason."""
+
+    user = PersonSerializer(read_only=True)
+    role = serializers.ChoiceField(choices=Role.choices, read_only=True)
+
+
+class EndingSerializer(serializers.Serializer):
+    """What taking access away would do now."""
+
+    losing = PersonSerializer(many=True, read_only=True, help_text="Who would have no role any more.")
+    weaker = WeakerSerializer(many=True, read_only=True)
+    kept = serializers.IntegerField(read_only=True, help_text="How many keep their role for another reason.")
+    jobs = EndingJobSerializer(many=True, read_only=True, help_text="Of people who could run nothing any more.")
+    uploads = EndingUploadSerializer(many=True, read_only=True, help_text="These would stop.")

@@ -47,7 +47,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
     def with_people(self) -> ProjectQuerySet:
         """Each with ``people`` and ``groups``, how many of each were given a role that counts now."""
-        found = {"people": Membership.objects.in_force(), "groups": GroupGrant.objects.in_force().order_by()}
+        found: dict[str, Any] = {
+            "people": Membership.objects.in_force(),
+            "groups": GroupGrant.objects.in_force().order_by(),
+        }
         for name, rows in found.items():
             counted = rows.filter(project=OuterRef("pk")).values("project").annotate(all=Count("pk")).values("all")
             self = self.annotate(**{name: Coalesce(Subquery(counted), 0)})
@@ -129,6 +132,12 @@ class GroupGrantQuerySet(models.QuerySet["GroupGrant"]):
         now = Q(group__seats__ended_at=None, group__seats__user__is_active=True)
         # One call of filter(): all of it is asked of the same seat.
         return self.in_force().filter(now & reached & holder & (more or Q())).order_by()
+
+    def with_people(self) -> GroupGrantQuerySet:
+        """Each with ``people``, how many persons get its role now."""
+        rows: Any = GroupGrant.objects.seated(Q(pk=OuterRef("pk"))).values("pk")
+        counted = rows.annotate(all=Count("group__seats__user", distinct=True)).values("all")
+        return self.annotate(people=Coalesce(Subquery(counted), 0))
 
     def now_of(self, user: User) -> GroupGrantQuerySet:
         """What gives ``user`` a role through a group now; the same grant may come more than once."""

@@ -2,22 +2,50 @@
 
 from rest_framework import serializers
 
+from accounts.models import Group
 from accounts.serializers import Body, PersonSerializer
-from projects.models import AuditEvent, Membership
+from projects.models import AuditEvent, GroupGrant
 from projects.roles import Role
+from projects.services.rules import PURPOSE_LENGTH
 
 
-class MemberSerializer(serializers.ModelSerializer):
-    """A person's role in a project."""
+class GroupSerializer(serializers.ModelSerializer):
+    """A group of an AAI, or one that is kept here."""
 
-    user = PersonSerializer(read_only=True)
-    granted_by = PersonSerializer(read_only=True, allow_null=True)
-    in_force = serializers.BooleanField(read_only=True)
+    name = serializers.CharField(source="display_name", read_only=True)
+    urn = serializers.CharField(read_only=True, help_text="What the AAI calls it; empty for a group kept here.")
+    local = serializers.BooleanField(read_only=True)
 
     class Meta:
-        model = Membership
-        fields = ("user", "role", "until", "in_force", "created_at", "granted_by")
+        model = Group
+        fields = ("id", "name", "urn", "issuer", "local", "description")
         read_only_fields = fields
+
+
+class ReasonSerializer(serializers.Serializer):
+    """One reason why somebody is in a project."""
+
+    by = serializers.ChoiceField(choices=[("member", "their own role"), ("group", "a group's grant")], read_only=True)
+    role = serializers.ChoiceField(choices=Role.choices, read_only=True)
+    until = serializers.DateTimeField(read_only=True, allow_null=True)
+    purpose = serializers.CharField(read_only=True)
+    in_force = serializers.BooleanField(read_only=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    granted_by = PersonSerializer(read_only=True, allow_null=True)
+    grant = serializers.UUIDField(source="grant.pk", read_only=True, allow_null=True, default=None)
+    group = serializers.CharField(source="grant.who", read_only=True, allow_null=True, default=None)
+
+
+class MemberSerializer(serializers.Serializer):
+    """A person's role in a project, and why; ``role``, ``until`` and so on are those of the strongest reason."""
+
+    user = PersonSerializer(read_only=True)
+    role = serializers.ChoiceField(choices=Role.choices, source="reason.role", read_only=True)
+    until = serializers.DateTimeField(source="reason.until", read_only=True, allow_null=True)
+    in_force = serializers.BooleanField(source="reason.in_force", read_only=True)
+    created_at = serializers.DateTimeField(source="reason.created_at", read_only=True)
+    granted_by = PersonSerializer(source="reason.granted_by", read_only=True, allow_null=True)
+    why = ReasonSerializer(many=True, read_only=True)
 
 
 class MemberChangeSerializer(Body):
@@ -25,12 +53,77 @@ class MemberChangeSerializer(Body):
 
     role = serializers.ChoiceField(choices=Role.choices)
     until = serializers.DateTimeField(default=None, allow_null=True, help_text="When the role ends; null: never.")
+    purpose = serializers.CharField(max_length=PURPOSE_LENGTH, required=False, allow_blank=True)
 
 
 class NewMemberSerializer(MemberChangeSerializer):
     """A person to add."""
 
     username = serializers.CharField(max_length=150)
+
+
+class GrantSerializer(serializers.ModelSerializer):
+    """A role for a group; ``people`` is how many persons get it now."""
+
+    group = GroupSerializer(read_only=True)
+    granted_by = PersonSerializer(read_only=True, allow_null=True)
+    in_force = serializers.BooleanField(read_only=True)
+    people = serializers.IntegerField(read_only=True)
+
+    class Meta:
+        model = GroupGrant
+        fields = (
+            "id",
+            "group",
+            "with_subgroups",
+            "aai_role",
+            "role",
+            "purpose",
+            "until",
+            "in_force",
+            "people",
+            "created_at",
+            "granted_by",
+        )
+        read_only_fields = fields
+
+
+class GrantChangeSerializer(Body):
+    """What a grant is to give."""
+
+    role = serializers.ChoiceField(choices=Role.choices, help_text="Not owner: owners are people.")
+    purpose = serializers.CharField(max_length=PURPOSE_LENGTH)
+    until = serializers.DateTimeField(default=None, allow_null=True, help_text="When the role ends; null: never.")
+
+
+class NewGrantSerializer(GrantChangeSerializer):
+    """A group to give a role: by its ``group`` id, or by an ``entitlement`` as the AAI writes it."""
+
+    group = serializers.UUIDField(default=None, allow_null=True, help_text="One of GET /groups/.")
+    entitlement = serializers.CharField(default="", allow_blank=True, max_length=1024)
+    issuer = serializers.CharField(
+        default="", allow_blank=True, max_length=300, help_text="Needed only where several logins tell such groups."
+    )
+    with_subgroups = serializers.BooleanField(default=False)
+    aai_role = serializers.CharField(
+        default="", allow_blank=True, max_length=300, help_text="Only who holds this role of the AAI in the group."
+    )
+
+
+class GrantPreviewSerializer(serializers.Serializer):
+    """What a grant would do now."""
+
+    sentence = serializers.CharField(read_only=True)
+    who = serializers.CharField(read_only=True)
+    urn = serializers.CharField(read_only=True)
+    role = serializers.ChoiceField(choices=Role.choices, read_only=True)
+    purpose = serializers.CharField(read_only=True)
+    until = serializers.DateTimeField(read_only=True, allow_null=True)
+    people = serializers.IntegerField(read_only=True)
+    gaining = serializers.IntegerField(read_only=True, help_text="How many of them have less now.")
+    names = serializers.ListField(child=serializers.CharField(), read_only=True)
+    may = serializers.ListField(child=serializers.CharField(), read_only=True)
+    may_not = serializers.ListField(child=serializers.CharField(), read_only=True)
 
 
 class AuditEventSerializer(serializers.ModelSerializer):

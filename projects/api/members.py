@@ -1,33 +1,43 @@
 """REST: a project's people."""
 
+from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import person
+from accounts.models import User
+from common.pagination import ByName
 from projects import services
 from projects.models import Membership
 from projects.permissions import get_project
 from projects.roles import Action
 from projects.serializers import MemberChangeSerializer, MemberSerializer, NewMemberSerializer
 
+SEARCH = OpenApiParameter("search", str, description="Only people whose user name or name holds this.")
+
 
 class MemberViewSet(GenericViewSet):
     """Who may do what in a project."""
 
-    queryset = Membership.objects.select_related("user", "granted_by")
+    queryset = User.objects.all()
     serializer_class = MemberSerializer
+    pagination_class = ByName
 
-    @extend_schema(operation_id="members_list", summary="Members of a project", tags=["projects"])
+    @extend_schema(
+        operation_id="members_list", summary="Who is in a project, and why", tags=["projects"], parameters=[SEARCH]
+    )
     def list(self, request: Request, project_id: UUID) -> Response:
-        """All members, newest first; also those whose end has passed."""
+        """Everybody with a role, of their own or by a group, by user name; also members whose end has passed."""
         project = get_project(person(request), Action.VIEW, project_id)
-        page = self.paginate_queryset(self.get_queryset().filter(project=project))
-        return self.get_paginated_response(MemberSerializer(page, many=True).data)
+        search = request.query_params.get("search", "")
+        page = self.paginate_queryset(services.people_in(person(request), project_id, search=search))
+        found = services.described(project, page or [])
+        return self.get_paginated_response(MemberSerializer(found, many=True).data)
 
     @extend_schema(
         operation_id="members_add",
@@ -41,7 +51,7 @@ class MemberViewSet(GenericViewSet):
         body = NewMemberSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         member = services.add_member(person(request), project_id, **body.validated_data)
-        return Response(MemberSerializer(member).data, status=status.HTTP_201_CREATED)
+        return Response(_told(member), status=status.HTTP_201_CREATED)
 
     @extend_schema(
         operation_id="members_change",
@@ -55,18 +65,9 @@ class MemberViewSet(GenericViewSet):
         body = MemberChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         member = services.change_member(person(request), project_id, user_id, **body.validated_data)
-        return Response(MemberSerializer(member).data)
+        return Response(_told(member))
 
-    @extend_schema(operation_id="members_remove", summary="Remove a member", tags=["projects"], responses={204: None})
-    def destroy(self, request: Request, project_id: UUID, user_id: UUID) -> Response:
-        """The person is no member any more."""
-        services.remove_member(person(request), project_id, user_id)
-        return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(
-        operation_id="projects_leave", summary="Leave a project", tags=["projects"], request=None, responses={204: None}
-    )
-    def leave(self, request: Request, project_id: UUID) -> Response:
-        """Who asks is no member any more."""
-        services.leave_project(person(request), project_id)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+def _told(member: Membership) -> dict[str, Any]:
+    told: dict[str, Any] = MemberSerializer(services.one_described(member.project, member.user)).data
+    return told

@@ -9,7 +9,8 @@ from projects.services.grants import (
     preview_grant,
     remove_grant,
 )
-from projects.services.members import add_member, change_member, leave_project, remove_member
+from projects.services.members import add_member, change_member, leave_project, refuse_leaving, remove_member
+from projects.services.people import Person, Reason, described, one_described, people_in
 from projects.services.projects import (
     DESCRIPTION_LENGTH,
     NAME_LENGTH,
@@ -23,16 +24,22 @@ __all__ = [
     "DESCRIPTION_LENGTH",
     "NAME_LENGTH",
     "GrantPreview",
+    "Person",
+    "Reason",
     "Wish",
     "add_member",
     "archive_project",
     "change_grant",
     "change_member",
     "create_project",
+    "described",
     "grant_group",
     "groups_to_choose",
     "leave_project",
+    "one_described",
+    "people_in",
     "preview_grant",
+    "refuse_leaving",
     "remove_grant",
     "remove_member",
     "rename_project",

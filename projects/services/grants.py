@@ -105,13 +105,13 @@ def change_grant(
     return grant
 
 
-def remove_grant(user: User, project_id: UUID | str, grant_id: UUID | str) -> None:
+def remove_grant(user: User, project_id: UUID | str, grant_id: UUID | str, *, why: str = "") -> None:
     """The group has this role no more; who has another reason to be in the project keeps that."""
     with transaction.atomic():
         project = locked(user, Action.MANAGE, project_id)
         grant = grant_of(project, grant_id)
         refuse_above(user, project, Role(grant.role))
-        record(project, user, "grant.removed", grant.who, **_told(grant))
+        record(project, user, "grant.removed", grant.who, why=clean_purpose(why, needed=False), **_told(grant))
         grant.delete()
 
 
@@ -178,7 +178,7 @@ def _cleaned(user: User, project: Project, wish: Wish) -> GroupGrant:
 
 
 def _chosen(user: User, wish: Wish) -> tuple[Group, str]:
-    group = groups_to_choose(user).filter(pk=wish.group).first()
+    group = groups_to_choose(user).filter(pk=str(wish.group)).first()
     if group is None:
         hint = "Choose one that you are in, or paste its entitlement."
         raise NotFound("There is no such group that you can see.", code="group_not_found", hint=hint)

@@ -51,7 +51,7 @@ ROWS: dict[str, Row] = {
     "projects_archive": Row(role="owner", scope="admin"),
     "projects_restore": Row(role="owner", scope="admin"),
     "projects_clone": Row(role="viewer", scope="admin", bad=[({"name": ""}, "invalid")]),
-    "projects_leave": Row(role="viewer", scope="admin"),
+    "projects_leave": Row(role="viewer", scope="admin", bad=[({"running": "stop"}, "invalid")]),
     "members_list": Row(role="viewer", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
     "members_add": Row(
         role="manager",
@@ -64,7 +64,29 @@ ROWS: dict[str, Row] = {
         ],
     ),
     "members_change": Row(role="manager", scope="admin", bad=[({"role": "king"}, "invalid")]),
-    "members_remove": Row(role="manager", scope="admin"),
+    "members_removal": Row(role="manager", scope="admin"),
+    "members_remove": Row(role="manager", scope="admin", bad=[({"running": "stop"}, "invalid")]),
+    "grants_list": Row(role="viewer", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "grants_add": Row(
+        role="manager",
+        scope="admin",
+        bad=[
+            ({"entitlement": "cryo"}, "bad_entitlement"),
+            ({"entitlement": "urn:mace:else.org:group:cryo"}, "bad_entitlement"),
+            ({"entitlement": ""}, "bad_grant"),
+            ({"role": "owner"}, "bad_role"),
+            ({"role": "king"}, "invalid"),
+            ({"purpose": " "}, "invalid"),
+            ({"until": "2001-01-01T00:00:00Z"}, "bad_until"),
+            ({"with_subgroups": True, "aai_role": "pi"}, "bad_grant"),
+            ({"grup": "x"}, "invalid"),
+        ],
+    ),
+    "grants_change": Row(
+        role="manager", scope="admin", bad=[({"role": "owner"}, "bad_role"), ({"purpose": ""}, "invalid")]
+    ),
+    "grants_removal": Row(role="manager", scope="admin"),
+    "grants_remove": Row(role="manager", scope="admin", bad=[({"running": "stop"}, "invalid")]),
     "audit_list": Row(role="viewer", scope="read", bad=[({"cursor": "cD14"}, "bad_cursor")]),
     "files_list": Row(
         role="viewer",

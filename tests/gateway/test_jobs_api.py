@@ -154,6 +154,7 @@ LISTS = [
     "/projects/{id}/jobs/",
     "/projects/{id}/audit/",
     "/projects/{id}/members/",
+    "/projects/{id}/grants/",
     "/jobs/{job}/events/",
 ]
 

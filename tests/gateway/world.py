@@ -8,13 +8,14 @@ from uuid import UUID
 from django.utils import timezone
 
 from accounts.authentication import digest
-from accounts.models import ApiToken, ExternalIdentity, User
+from accounts.groups import refresh_groups
+from accounts.models import ApiToken, ExternalIdentity, Group, User
 from accounts.scopes import Scope
 from gateway.schema import EXAMPLE_IDS
 from jobs.models import ComputeSite, Job, JobEvent, Result
 from jobs.states import JobState
 from projects.audit import record
-from projects.models import Membership, Project
+from projects.models import GroupGrant, Membership, Project
 from projects.roles import Role
 from storage.filling import make_root
 from storage.models import Folder, FolderState, LinkAccess, StorageSite, TransferLink, TrashItem, Upload
@@ -36,6 +37,7 @@ class World:
         self.project = self._project()
         self.root = self._files()
         self._ada()
+        self._group()
         self._job()
         sample_dir.mkdir(parents=True)
         (sample_dir / "movie.mrcs").write_bytes(b"x" * 100)
@@ -57,6 +59,16 @@ class World:
         )
         ExternalIdentity.objects.create(user=ada, issuer="https://aai.egi.eu/auth/realms/egi", subject="1815@egi.eu")
         User.objects.create_user(username="grace", first_name="Grace", last_name="Hopper")
+
+    def _group(self) -> None:
+        """A group of an AAI with a role in the project, and one person in it."""
+        lin = User.objects.create_user(username="lin", first_name="Lin", last_name="Chen")
+        names = {"issuer": "https://aai.egi.eu/auth/realms/egi", "namespace": "urn:mace:egi.eu", "path": "cryo"}
+        group = Group.objects.create(pk=IDS["group_id"], **names)
+        identity = ExternalIdentity.objects.create(user=lin, issuer=names["issuer"], subject="lin@egi.eu")
+        refresh_groups(identity, {"entitlements": ["urn:mace:egi.eu:group:cryo#aai.egi.eu"]})
+        words = {"role": "viewer", "purpose": "Beam time 2026-7", "granted_by": self.people["owner"]}
+        GroupGrant.objects.create(pk=IDS["grant_id"], project=self.project, group=group, **words)
 
     def _job(self) -> None:
         """A job that runs, whose first result is there already."""
