@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Group, User
 from common.models import UUIDModel
+from projects.chain import Sealed
 from projects.roles import RANK, Role
 
 _RANK = Case(*[When(role=role, then=rank) for role, rank in RANK.items()], output_field=models.IntegerField())
@@ -241,21 +242,88 @@ class AccessRequest(UUIDModel):
         ]
 
 
+class AppendOnly(RuntimeError):
+    """Code tried to change or delete an event of the trail."""
+
+    def __init__(self) -> None:
+        super().__init__("The audit trail is append-only.")
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Events are added and read; the database refuses the rest too."""
+
+    def update(self, **_: Any) -> int:  # noqa: D102
+        raise AppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:  # noqa: D102
+        raise AppendOnly
+
+
 class AuditEvent(models.Model):
-    """One change of people or of state, kept for good: who, whom, what, why."""
+    """One change of people or of state, kept for good: who, whom, what, why. ``projects.audit.record`` writes it."""
 
     id = models.BigAutoField(primary_key=True)
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     project = models.ForeignKey(
         Project, null=True, on_delete=models.PROTECT, related_name="audit_events", help_text="None: the gateway itself."
     )
+    sequence = models.PositiveBigIntegerField(help_text="1, 2, 3… in its chain.")
     at = models.DateTimeField(default=timezone.now, db_index=True)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    # No constraint and nothing done when an account is deleted: the event stays as it was written.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
     actor_name = models.CharField(max_length=150)
     action = models.CharField(max_length=60)
     subject = models.CharField(max_length=300, blank=True)
     details: models.JSONField = models.JSONField(default=dict)
+    previous = models.CharField(max_length=64, help_text="Digest of the event before it in the chain.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of this event and the one before it.")
+
+    objects = AuditEventQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [models.Index(fields=["project", "-id"], name="trail_of_project")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "sequence"], name="one_event_per_link"),
+            models.UniqueConstraint(fields=["sequence"], condition=Q(project=None), name="one_event_per_own_link"),
+        ]
+
+    @property
+    def sealed(self) -> Sealed:
+        """What its digest covers."""
+        return Sealed(
+            project=self.project_id,
+            sequence=self.sequence,
+            uid=self.uid,
+            at=self.at,
+            actor=self.actor_id,
+            actor_name=self.actor_name,
+            action=self.action,
+            subject=self.subject,
+            details=self.details,
+            previous=self.previous,
+        )
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """The event is added; AppendOnly when it is there already."""
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:  # noqa: D102
+        raise AppendOnly
+
+
+class AuditChain(models.Model):
+    """The end of a chain of events: how long it is, and the digest of the last. ``project`` None: the gateway's own."""
+
+    project = models.OneToOneField(Project, null=True, on_delete=models.PROTECT, related_name="audit_chain")
+    length = models.PositiveBigIntegerField(default=0)
+    head = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(models.Value(1), condition=Q(project=None), name="one_own_chain"),
+        ]

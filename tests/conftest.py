@@ -1,13 +1,16 @@
 """Fixtures called by role."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from projects import append_only
 from projects.models import Membership, Project
 from projects.roles import Role
 from storage.filling import make_root
@@ -41,6 +44,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(ON_POSTGRES):
             item.add_marker("locks")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_can_be_emptied() -> Iterator[None]:
+    """Between tests all tables are emptied, also the trail's, whose triggers refuse it otherwise."""
+    plain = BaseDatabaseOperations.execute_sql_flush
+
+    def emptied(self: BaseDatabaseOperations, sql_list: list[str]) -> None:
+        vendor = self.connection.vendor
+        plain(self, [*append_only.removal(vendor), *sql_list, *append_only.statements(vendor)])
+
+    BaseDatabaseOperations.execute_sql_flush = emptied
+    yield
+    BaseDatabaseOperations.execute_sql_flush = plain
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ from jobs.api import job_events
 from jobs.models import Job, JobEvent
 from jobs.services import JobNews, job_changes
 from jobs.states import JobState
-from projects.models import AuditEvent, Membership, Project
+from projects.audit import record
+from projects.models import Membership, Project
 from storage.services.folders import open_project
 from tests.gateway.test_operations import is_problem, signed_in
 from tests.gateway.world import INPUTS, World, _person
@@ -169,7 +170,7 @@ def test_a_list_costs_the_same_at_any_length(world, address):
     for number in range(10):
         person = _person(f"p{number}")
         Membership.objects.create(project=world.project, user=person, role="viewer", granted_by=owner)
-        AuditEvent.objects.create(project=world.project, actor=person, actor_name="x", action="x")
+        record(world.project, person, "x")
         JobEvent.objects.create(job=job, from_state="created", to_state="held", actor=person)
         other = open_project(owner, name=f"Project {number}")
         Job.objects.create(
