@@ -28,3 +28,21 @@ def split(native_id: str) -> tuple[str, str]:
 def weightiest(seen: Iterable[NativeObservation]) -> NativeObservation | None:
     """The observation that counts for an attempt; None when there is none."""
     return max(seen, key=lambda one: _WEIGHT[one.phase], default=None)
+
+
+def matched(wanted: Iterable[str], seen: Iterable[NativeObservation], mark: str) -> dict[str, NativeObservation]:
+    """Observations by the native ids that were asked for: same name, and of an array the same element.
+
+    ``mark`` stands before an element's index in the scheduler's number.
+    """
+    known: dict[tuple[str, str], list[NativeObservation]] = {}
+    for one in seen:
+        number, name = split(one.native_id)
+        known.setdefault((name, number.partition(mark)[2]), []).append(one)
+    found = {}
+    for native_id in wanted:
+        number, name = split(native_id)
+        best = weightiest(known.get((name, number.partition(mark)[2]), []))
+        if best is not None:
+            found[native_id] = best
+    return found

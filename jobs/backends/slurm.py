@@ -79,10 +79,10 @@ class SlurmBackend(Backend):
     def poll(self, native_ids: Iterable[str]) -> dict[str, NativeObservation]:
         """One ``squeue`` for all, and one ``sacct`` for those it no longer shows."""
         wanted = list(dict.fromkeys(native_ids))
-        found = _matched(wanted, self._queue())
+        found = natives.matched(wanted, self._queue(), "_")
         missing = [one for one in wanted if one not in found and natives.split(one)[0]]
         if missing:
-            found |= _matched(missing, self._accounted_for(missing))
+            found |= natives.matched(missing, self._accounted_for(missing), "_")
         return found
 
     def cancel(self, native_id: str) -> None:
@@ -186,18 +186,3 @@ def _cells(said: str) -> Iterator[list[str]]:
         parts = line.split("|", 4)
         if len(parts) == 5 and parts[0][:1].isdigit():
             yield parts
-
-
-def _matched(wanted: Iterable[str], seen: Iterable[NativeObservation]) -> dict[str, NativeObservation]:
-    """Observations by the native ids that were asked for: same name, and of an array the same element."""
-    known: dict[tuple[str, str], list[NativeObservation]] = {}
-    for one in seen:
-        number, name = natives.split(one.native_id)
-        known.setdefault((name, number if "_" in number else ""), []).append(one)
-    found = {}
-    for native_id in wanted:
-        number, name = natives.split(native_id)
-        best = natives.weightiest(known.get((name, number if "_" in number else ""), []))
-        if best is not None:
-            found[native_id] = best
-    return found

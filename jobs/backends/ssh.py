@@ -32,23 +32,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where to log in, as whom, and by which key; ``host_key`` is the pinned public key ("ssh-ed25519 AAAA…")."""
+    """Where to log in, as whom, and by which key. Both files are named, never read into a setting.
+
+    ``known_hosts_file`` pins the host's key: what ``ssh-keyscan`` prints, once compared with what its operators say.
+    """
 
     host: str
     user: str
     key_file: Path
-    host_key: str
+    known_hosts_file: Path
     port: int = 22
     channels: int = 8
 
-    def command(self, known_hosts: Path) -> list[str]:
-        """OpenSSH's ``ssh`` to the same machine under the same conditions (for rsync); writes ``known_hosts``."""
-        name = self.host if self.port == 22 else f"[{self.host}]:{self.port}"
-        known_hosts.write_text(f"{name} {self.host_key}\n")
+    def command(self) -> list[str]:
+        """OpenSSH's ``ssh`` to the same machine under the same conditions, without the host's name (for rsync)."""
         options = (
             "BatchMode=yes",
             "StrictHostKeyChecking=yes",
-            f"UserKnownHostsFile={known_hosts}",
+            f"UserKnownHostsFile={self.known_hosts_file}",
             "GlobalKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes",
             f"ConnectTimeout={CONNECT_SECONDS:.0f}",
@@ -129,16 +130,14 @@ class _Line:
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         machine = self.machine
-        pinned = asyncssh.import_public_key(machine.host_key)
         return await asyncssh.connect(
             machine.host,
             machine.port,
             username=machine.user,
             client_keys=[str(machine.key_file)],
-            known_hosts=([pinned], [], []),
-            server_host_key_algs=[pinned.get_algorithm()] if not pinned.get_algorithm().endswith("rsa") else "default",
+            known_hosts=str(machine.known_hosts_file),
             agent_path=None,
-            config=None,
+            config=[],
             preferred_auth="publickey",
             keepalive_interval=15,
             keepalive_count_max=3,

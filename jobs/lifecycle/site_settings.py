@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import asyncssh
+from typing import Any, NoReturn
 
 from common.errors import UserError
 from jobs.backends.ssh import Machine
@@ -19,8 +17,8 @@ TAKEN: dict[str, dict[str, str]] = {
     "local": {"root": WORDS},
     "slurm": RUNNER | {"partition": WORDS, "account": WORDS, "qos": WORDS, "gpu_type": WORDS, "options": LIST},
 }
-SSH = {"host": WORDS, "user": WORDS, "key_file": WORDS, "host_key": WORDS, "port": NUMBER, "channels": NUMBER}
-NEEDED = ("host", "user", "key_file", "host_key")
+SSH = {"host": WORDS, "user": WORDS, "key_file": WORDS, "known_hosts_file": WORDS, "port": NUMBER, "channels": NUMBER}
+NEEDED = ("host", "user", "key_file", "known_hosts_file")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -48,7 +46,7 @@ def machine_of(settings: Mapping[str, Any]) -> Machine:
     """The machine that the settings' ``ssh`` object tells of; UserError when it is not complete."""
     told = settings.get("ssh")
     if not isinstance(told, Mapping):
-        _wrong("ssh", "must be an object with host, user, key_file and host_key")
+        _wrong("ssh", "must be an object with host, user, key_file and known_hosts_file")
     for name in told:
         if name not in SSH:
             _wrong(f"ssh.{name}", "is not known")
@@ -56,15 +54,15 @@ def machine_of(settings: Mapping[str, Any]) -> Machine:
     for name in NEEDED:
         if not told.get(name):
             _wrong(f"ssh.{name}", "is missing")
-    try:
-        asyncssh.import_public_key(told["host_key"])
-    except asyncssh.KeyImportError:
-        _wrong("ssh.host_key", "must be the host's public key, as ssh-keyscan prints it: “ssh-ed25519 AAAA…”")
     if told["key_file"].lstrip().startswith("-----BEGIN"):
         _wrong("ssh.key_file", "must be the path of the key, not the key")
     more = {name: told[name] for name in ("port", "channels") if name in told}
     return Machine(
-        host=told["host"], user=told["user"], key_file=Path(told["key_file"]), host_key=told["host_key"].strip(), **more
+        host=told["host"],
+        user=told["user"],
+        key_file=Path(told["key_file"]),
+        known_hosts_file=Path(told["known_hosts_file"]),
+        **more,
     )
 
 
@@ -82,5 +80,5 @@ def _check(name: str, value: Any, kind: str) -> None:
         _wrong(name, f"must be {kind}")
 
 
-def _wrong(name: str, words: str) -> None:
+def _wrong(name: str, words: str) -> NoReturn:
     raise UserError(f"The site's setting “{name}” {words}.", code="bad_site_settings", field=f"settings.{name}")

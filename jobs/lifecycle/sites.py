@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from common.errors import UserError
 from jobs.backends.base import Backend, SiteUnavailable
+from jobs.backends.gridengine import GridEngineBackend, GridEngineOptions
 from jobs.backends.local import LocalBackend
 from jobs.backends.runner import Here, Runner
 from jobs.backends.slurm import SlurmBackend, SlurmOptions
@@ -31,11 +32,28 @@ def _local(site: ComputeSite) -> Backend:
 
 
 def _slurm(site: ComputeSite) -> Backend:
-    told = {name: site.settings.get(name) or "" for name in ("partition", "account", "qos", "gpu_type")}
-    return SlurmBackend(runner_of(site), SlurmOptions(**told, options=tuple(site.settings.get("options") or ())))
+    told = _told(site, "partition", "account", "qos", "gpu_type")
+    return SlurmBackend(runner_of(site), SlurmOptions(**told, options=_options(site)))
 
 
-SCHEDULERS: dict[str, Callable[[ComputeSite], Backend]] = {"local": _local, "slurm": _slurm}
+def _grid_engine(site: ComputeSite) -> Backend:
+    told = _told(site, "queue", "project", "parallel_environment", "memory_resource", "gpu_resource")
+    return GridEngineBackend(runner_of(site), GridEngineOptions(**told, options=_options(site)))
+
+
+def _told(site: ComputeSite, *names: str) -> dict[str, str]:
+    return {name: str(site.settings.get(name) or "") for name in names}
+
+
+def _options(site: ComputeSite) -> tuple[str, ...]:
+    return tuple(site.settings.get("options") or ())
+
+
+SCHEDULERS: dict[str, Callable[[ComputeSite], Backend]] = {
+    "local": _local,
+    "slurm": _slurm,
+    "gridengine": _grid_engine,
+}
 
 
 def backend_of(site: ComputeSite) -> Backend:

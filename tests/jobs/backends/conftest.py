@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.running.slurm import Cluster, Shape, running
+from tests.jobs.backends.gridengine import Cell, cell_running
 from tests.jobs.backends.sshd import Sshd, sshd_running
 
 
@@ -41,3 +42,10 @@ def sshd(cluster_home: Path) -> Iterator[Sshd]:
     """Another machine, reached by SSH (the same one, behind a real sshd)."""
     with sshd_running(cluster_home / "sshd") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def grid_engine(cluster_home: Path) -> Iterator[Cell]:
+    """Grid Engine with one host of 16 slots."""
+    with cell_running(cluster_home / "ge") as cell:
+        yield cell

@@ -94,6 +94,8 @@ def sshd_running(home: Path, *, sessions: int = 10) -> Iterator[Sshd]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (home / "sshd_config").write_text(CONF.format(port=port, home=home, sessions=sessions))
+    host_key = " ".join((home / "host_key.pub").read_text().split()[:2])
+    (home / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}\n")
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     machine = Machine(
@@ -101,7 +103,7 @@ def sshd_running(home: Path, *, sessions: int = 10) -> Iterator[Sshd]:
         port=port,
         user=pwd.getpwuid(os.getuid()).pw_name,
         key_file=home / "key",
-        host_key=" ".join((home / "host_key.pub").read_text().split()[:2]),
+        known_hosts_file=home / "known_hosts",
     )
     server = Sshd(home=home, machine=machine)
     server.start()

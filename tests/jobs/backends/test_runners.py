@@ -90,10 +90,11 @@ class TestSsh(RunnerContract):
         before = {runner.run(["sh", "-c", "echo $SSH_CONNECTION"]).stdout for _ in range(5)}
         assert len(before) == 1
 
-    def test_another_host_key_is_refused(self, sshd):
+    def test_another_host_key_is_refused(self, sshd, tmp_path):
         other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+        (tmp_path / "known").write_text(f"[127.0.0.1]:{sshd.machine.port} {other}\n")
         with pytest.raises(SiteUnavailable, match="host key is not the one"):
-            Ssh(replace(sshd.machine, host_key=other)).run(["true"])
+            Ssh(replace(sshd.machine, known_hosts_file=tmp_path / "known")).run(["true"])
 
     def test_a_key_that_is_not_accepted_is_told(self, sshd, tmp_path):
         asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "key")
