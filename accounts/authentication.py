@@ -68,7 +68,7 @@ class TokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         """(user, token) for a usable personal token; None when there is none; else 401."""
         secret = bearer_of(request)
-        if secret is None:
+        if secret is None or not secret.startswith(MARK):
             return None
         token = ApiToken.objects.select_related("user").filter(digest=digest(secret)).first()
         if token is None or not token.user.is_active:

@@ -10,13 +10,14 @@ from django.db import models
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from accounts.credentials import AccessToken
 from accounts.entitlements import name_of
 from accounts.scopes import Scope
 from common.models import UUIDModel
 
 
 class User(AbstractUser):
-    """A person. ``token`` is set while a request is made with a personal token.
+    """A person. ``token`` is set while a request is made with a personal or an access token.
 
     ``seen_as`` is (project, role) while the person looks at that project as somebody with a weaker role would.
     """
@@ -27,7 +28,7 @@ class User(AbstractUser):
     )
     suspended_why = models.CharField(max_length=300, blank=True, help_text="Why the account is closed, where it is.")
     session_epoch = models.PositiveIntegerField(default=0, help_text="One more ends every session of this person.")
-    token: ApiToken | None = None
+    token: ApiToken | AccessToken | None = None
     seen_as: tuple[uuid.UUID, str] | None = None
 
     @property

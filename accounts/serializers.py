@@ -2,11 +2,15 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.models import ApiToken, User
+from accounts.credentials import AccessToken
+from accounts.models import ApiToken, ExternalIdentity, Group, User
 from accounts.scopes import Scope
 from accounts.services import LABEL_LENGTH, LONGEST_DAYS
+
+GROUPS_TOLD = 500
 
 
 class Body(serializers.Serializer):
@@ -86,14 +90,80 @@ class RevokedSerializer(serializers.Serializer):
     revoked = serializers.IntegerField()
 
 
+class AccessTokenSerializer(serializers.Serializer):
+    """An institute's access token in use."""
+
+    issuer = serializers.CharField()
+    subject = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+    expires_at = serializers.DateTimeField()
+
+
+class IdentitySerializer(serializers.ModelSerializer):
+    """An institute's login of the person."""
+
+    class Meta:
+        model = ExternalIdentity
+        fields = ("issuer", "subject")
+
+
+class OwnGroupSerializer(serializers.ModelSerializer):
+    """A group that the person is in."""
+
+    name = serializers.CharField(source="display_name", read_only=True)
+    urn = serializers.CharField(read_only=True, help_text="As the institutes write it; empty for a group kept here.")
+
+    class Meta:
+        model = Group
+        fields = ("id", "name", "urn")
+
+
 class MeSerializer(serializers.ModelSerializer):
-    """Who asks, and with what."""
+    """Who asks, and with what. Identities and groups are told to what may read everything of the person."""
 
     name = serializers.CharField(source="display_name", read_only=True)
     operator = serializers.BooleanField(source="is_staff", read_only=True)
-    token = TokenSerializer(read_only=True, allow_null=True)
+    token = serializers.SerializerMethodField(help_text="The personal token in use.")
+    access_token = serializers.SerializerMethodField(help_text="The institute's access token in use.")
+    identities = serializers.SerializerMethodField()
+    groups = serializers.SerializerMethodField(help_text=f"At most {GROUPS_TOLD}.")
 
     class Meta:
         model = User
-        fields = ("id", "username", "name", "email", "operator", "token")
+        fields = (
+            "id",
+            "username",
+            "name",
+            "email",
+            "operator",
+            "token",
+            "access_token",
+            "identities",
+            "groups",
+        )
         read_only_fields = fields
+
+    @extend_schema_field(TokenSerializer(allow_null=True))
+    def get_token(self, user: User) -> dict[str, Any] | None:
+        """The personal token in use."""
+        return TokenSerializer(user.token).data if isinstance(user.token, ApiToken) else None
+
+    @extend_schema_field(AccessTokenSerializer(allow_null=True))
+    def get_access_token(self, user: User) -> dict[str, Any] | None:
+        """The institute's access token in use."""
+        return AccessTokenSerializer(user.token).data if isinstance(user.token, AccessToken) else None
+
+    @extend_schema_field(IdentitySerializer(many=True))
+    def get_identities(self, user: User) -> list[Any]:
+        """The institutes' logins of the person."""
+        return list(IdentitySerializer(user.identities.order_by("issuer"), many=True).data) if _all(user) else []
+
+    @extend_schema_field(OwnGroupSerializer(many=True))
+    def get_groups(self, user: User) -> list[Any]:
+        """The groups that the person is in now."""
+        found = Group.objects.of(user).order_by("path", "id")[:GROUPS_TOLD] if _all(user) else []
+        return list(OwnGroupSerializer(found, many=True).data)
+
+
+def _all(user: User) -> bool:
+    return user.allows_scope(Scope.READ) and not (user.token and user.token.project_ids)

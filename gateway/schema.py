@@ -91,6 +91,18 @@ class BearerScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A personal token, made on the tokens page."}
 
 
+class AccessTokenScheme(OpenApiAuthenticationExtension):
+    """How the document calls the institutes' access tokens."""
+
+    target_class = "accounts.bearer.InstituteAuthentication"
+    name = "institute"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        """A bearer token in the Authorization header."""
+        words = "An access token of one of the portal's login providers, as oidc-agent and the device flow hand it out."
+        return {"type": "http", "scheme": "bearer", "description": words}
+
+
 @cache
 def examples() -> dict[str, dict[str, Any]]:
     """The examples by operationId: ``{query?, headers?, body?, status, answer?}``; tests send each and compare."""

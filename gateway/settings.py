@@ -1,5 +1,6 @@
 """Settings, all from the environment; the defaults make a private instance in ``var/``."""
 
+import os
 from pathlib import Path
 
 import environ
@@ -121,6 +122,8 @@ GROUP_NAMESPACES = {
     "https://aai.egi.eu/auth/realms/egi": {"urn:mace:egi.eu": frozenset({"aai.egi.eu", ""})},
     "https://login.helmholtz.de/oauth2": {"urn:geant:helmholtz.de": frozenset({"login.helmholtz.de"})},
 }
+# The institutes' logins; accounts/providers.py reads them.
+OIDC = {name: value for name, value in os.environ.items() if name.startswith("OIDC_")}
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "accounts:login"
@@ -162,6 +165,7 @@ STORAGES = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.TokenAuthentication",
+        "accounts.bearer.InstituteAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -176,6 +180,9 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": 0,
 }
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=1200)
+# How long a provider's word on an access token is kept, and what such a token may be used for.
+ACCESS_TOKEN_CACHE_SECONDS = min(300, env.int("ACCESS_TOKEN_CACHE_SECONDS", default=120))
+ACCESS_TOKEN_SCOPES = env.list("ACCESS_TOKEN_SCOPES", default=["read", "data", "jobs", "admin"])
 SPECTACULAR_SETTINGS = {
     "TITLE": "Portolan",
     "VERSION": "1",

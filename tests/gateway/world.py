@@ -38,6 +38,7 @@ class World:
         self.root = self._files()
         self._ada()
         self._group()
+        self._institute()
         self._job()
         sample_dir.mkdir(parents=True)
         (sample_dir / "movie.mrcs").write_bytes(b"x" * 100)
@@ -69,6 +70,12 @@ class World:
         refresh_groups(identity, {"entitlements": ["urn:mace:egi.eu:group:cryo#aai.egi.eu"]})
         words = {"role": "viewer", "purpose": "Beam time 2026-7", "granted_by": self.people["owner"]}
         GroupGrant.objects.create(pk=IDS["grant_id"], project=self.project, group=group, **words)
+
+    def _institute(self) -> None:
+        """The viewer comes from an institute that puts them into a group."""
+        issuer = "https://aai.egi.eu/auth/realms/egi"
+        identity = ExternalIdentity.objects.create(user=self.people["viewer"], issuer=issuer, subject="5f3a@egi.eu")
+        refresh_groups(identity, {"entitlements": ["urn:mace:egi.eu:group:cryo.example.org#aai.egi.eu"]})
 
     def _job(self) -> None:
         """A job that runs, whose first result is there already."""
