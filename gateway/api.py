@@ -15,6 +15,7 @@ from storage.api.acls import AclViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
 from storage.api.links import LinkLogViewSet, LinkViewSet
 from storage.api.projects import ProjectViewSet
+from storage.api.trust import CheckViewSet, DatasetViewSet, DetailsViewSet, ManifestViewSet, UsageViewSet
 from storage.api.uploads import UploadViewSet
 
 app_name = "api"
@@ -79,6 +80,13 @@ files: list[URLPattern] = [
     path(f"{PROJECT}links/", LinkViewSet.as_view({"get": "list", "post": "create"}), name="links"),
     path(f"{PROJECT}links/<uuid:link_id>/", LinkViewSet.as_view({"get": "retrieve", "delete": "destroy"}), name="link"),
     path(f"{PROJECT}links/<uuid:link_id>/log/", LinkLogViewSet.as_view({"get": "list"}), name="link_log"),
+    path(f"{PROJECT}files/details/", DetailsViewSet.as_view({"get": "retrieve"}), name="files_details"),
+    path(f"{PROJECT}files/manifest/", ManifestViewSet.as_view({"get": "retrieve"}), name="files_manifest"),
+    path(f"{PROJECT}usage/", UsageViewSet.as_view({"get": "retrieve"}), name="usage"),
+    path(f"{PROJECT}checks/", CheckViewSet.as_view({"get": "list", "post": "create"}), name="checks"),
+    path(f"{PROJECT}checks/<uuid:check_id>/", CheckViewSet.as_view({"get": "retrieve"}), name="check"),
+    path(f"{PROJECT}datasets/", DatasetViewSet.as_view({"get": "list", "post": "create"}), name="datasets"),
+    path(f"{PROJECT}datasets/<uuid:dataset_id>/unlock/", DatasetViewSet.as_view({"post": "unlock"}), name="unlock"),
     path(f"{PROJECT}uploads/", UploadViewSet.as_view({"get": "list", "post": "create"}), name="uploads"),
     path(f"{PROJECT}uploads/<uuid:upload_id>/", UploadViewSet.as_view({"delete": "destroy"}), name="upload"),
     path(f"{PROJECT}uploads/<uuid:upload_id>/finish/", UploadViewSet.as_view({"post": "finish"}), name="finish"),

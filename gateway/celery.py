@@ -26,6 +26,7 @@ def set_schedule(sender: Celery, **_: object) -> None:
         "jobs.tasks.tidy_attempts": HOUR,
         "storage.tasks.tend_folders": settings.RECONCILE_SECONDS,
         "storage.tasks.mirror_roles": settings.RECONCILE_SECONDS,
+        "storage.tasks.tend_checks": MINUTE,
         "storage.tasks.measure_folders": 10 * MINUTE,
         "storage.tasks.end_idle_uploads": HOUR,
         "storage.tasks.purge_trash": HOUR,

@@ -201,6 +201,7 @@ SPECTACULAR_SETTINGS = {
         "ScopeEnum": "accounts.scopes.Scope",
         "JobStateEnum": "jobs.states.JobState",
         "FolderStateEnum": "storage.models.FolderState",
+        "CheckStateEnum": "storage.models.CheckState",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import re
 import shutil
@@ -36,6 +37,7 @@ from urllib.parse import unquote
 from common.errors import Forbidden, NotFound, PortolanError, QuotaExceeded, StateConflict, Unavailable, UserError
 
 HIDDEN = ".portolan"
+LOCKED_LIST = "locked"
 MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_DEPTH = 255, 2000, 100
 FILE_MODE, DIR_MODE = 0o660, 0o770
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -281,8 +283,11 @@ def open_beneath(root: Path, relative: str, flags: int, mode: int = FILE_MODE) -
     Reading follows links that stay inside; any flag that writes or creates makes links an error.
     """
     path = clean_new(relative) if flags & os.O_CREAT else clean(relative)
-    with plain_errors(path), _root(root) as root_fd:
-        return _open_at(root_fd, path, flags, mode, follow=not flags & _CHANGES)
+    with plain_errors(path):
+        if flags & _CHANGES:
+            refuse_locked(root, path)
+        with _root(root) as root_fd:
+            return _open_at(root_fd, path, flags, mode, follow=not flags & _CHANGES)
 
 
 def open_regular(root: Path, relative: str) -> int:
@@ -310,6 +315,48 @@ def parent_of(root: Path, relative: str) -> Iterator[tuple[int, str]]:
             os.close(fd)
 
 
+# --- datasets
+
+
+_locked_lists: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {}
+
+
+def locked_by(root: Path, path: str) -> str:
+    """The dataset that ``path`` is in, or is; "" when it can be changed."""
+    return next((found for found in _locked(root) if f"{path}/".startswith(f"{found}/")), "")
+
+
+def _locked(root: Path) -> tuple[str, ...]:
+    """The folders that ``.portolan/locked`` names, read again whenever that file is another."""
+    try:
+        with _root(root) as root_fd:
+            fd = _open_at(root_fd, inner(LOCKED_LIST), os.O_RDONLY, 0, follow=False)
+    except FileNotFoundError:
+        return ()
+    with os.fdopen(fd, encoding="utf-8") as file:
+        status = os.fstat(file.fileno())
+        mark, kept = (status.st_mtime_ns, status.st_ino), _locked_lists.get(str(root))
+        if kept is None or kept[0] != mark:
+            kept = _locked_lists[str(root)] = (mark, tuple(json.load(file)))
+        return kept[1]
+
+
+def refuse_locked(root: Path, path: str, *, above: bool = False) -> None:
+    """StateConflict ``dataset_locked`` for a path in a dataset; with ``above`` also for one that holds a dataset."""
+    if path.startswith(f"{HIDDEN}/"):
+        return
+    found = locked_by(root, path)
+    if above and not found:
+        found = next((inside for inside in _locked(root) if inside.startswith(f"{path}/")), "")
+    if found:
+        raise StateConflict(
+            f"“{found}” is a dataset that was marked complete; nothing in it can change.",
+            code="dataset_locked",
+            hint="A manager of the project can unlock it, with a reason that is recorded.",
+            field="path",
+        )
+
+
 # --- changes
 
 
@@ -321,18 +368,19 @@ def ensure_dir(root: Path, relative: str) -> str:
     done = ""
     with plain_errors(path), _root(root) as root_fd:
         for part in path.split("/"):
-            name = _ensure_one(root_fd, done, part, new_rules=not isinstance(path, Inner))
+            name = _ensure_one(root, root_fd, done, part, new_rules=not isinstance(path, Inner))
             done = f"{done}/{name}" if done else name
     return Inner(done) if isinstance(path, Inner) else done
 
 
-def _ensure_one(root_fd: int, above: str, part: str, *, new_rules: bool) -> str:
+def _ensure_one(root: Path, root_fd: int, above: str, part: str, *, new_rules: bool) -> str:
     """The name of the directory ``part`` in ``above``; looked at as a new name only when it has to be made."""
     fd = _open_at(root_fd, Inner(above), DIRECTORY, 0, follow=False)
     try:
         name, found = part, _kind_at(fd, part)
         if found is None:
             name = clean_new(part) if new_rules else part
+            refuse_locked(root, f"{above}/{name}" if above else name)
             with suppress(FileExistsError):
                 os.mkdir(name, DIR_MODE, dir_fd=fd)
             found = _kind_at(fd, name)
@@ -356,6 +404,7 @@ def make_dir(root: Path, relative: str) -> str:
     """A new directory is there and its path (NFC) is returned; StateConflict ``name_taken`` if it was before."""
     above, slash, name = clean_new(relative).rpartition("/")
     path = ensure_dir(root, above) + slash + name
+    refuse_locked(root, path)
     with parent_of(root, path) as (fd, name):
         os.mkdir(name, DIR_MODE, dir_fd=fd)
     return path
@@ -366,6 +415,8 @@ def rename_beneath(root: Path, source: str, target: str, *, replace: bool = Fals
 
     With ``replace`` a file (never a directory) under the target's name gives way, at once.
     """
+    refuse_locked(root, clean(source), above=True)
+    refuse_locked(root, clean(target))
     with parent_of(root, source) as (source_fd, source_name):
         kind = os.stat(source_name, dir_fd=source_fd, follow_symlinks=False).st_mode
         if replace and stat.S_ISDIR(kind):
@@ -398,6 +449,7 @@ def _rename_noreplace(source_fd: int, source: str, target_fd: int, target: str) 
 
 def remove_beneath(root: Path, relative: str) -> None:
     """``relative`` and all below it are gone for good (already gone is fine); links are removed, not followed."""
+    refuse_locked(root, clean(relative), above=True)
     with suppress(NotFound), parent_of(root, relative) as (fd, name):
         kind = _kind_at(fd, name)
         if kind is not None and stat.S_ISDIR(kind):

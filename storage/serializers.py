@@ -8,7 +8,7 @@ from projects.models import Project
 from projects.roles import Role
 from projects.services import DESCRIPTION_LENGTH, NAME_LENGTH
 from storage.links.rights import Right
-from storage.models import Folder, LinkAccess, TransferLink, TrashItem
+from storage.models import Check, Dataset, Folder, LinkAccess, TransferLink, TrashItem
 from storage.previews import FORMS
 from storage.services.folders import EMPTY
 from storage.services.links import url_of
@@ -286,3 +286,94 @@ class LinkAccessSerializer(serializers.ModelSerializer):
         model = LinkAccess
         fields = ("id", "at", "address", "operation", "path", "size", "outcome")
         read_only_fields = fields
+
+
+class UsageSerializer(serializers.Serializer):
+    """Room of a project; `level` is `warning` from 80 % on and `critical` from 95 % on."""
+
+    used_bytes = serializers.IntegerField()
+    used_files = serializers.IntegerField()
+    reserved_bytes = serializers.IntegerField(help_text="Kept for open uploads.")
+    reserved_files = serializers.IntegerField()
+    quota_bytes = serializers.IntegerField(allow_null=True)
+    quota_files = serializers.IntegerField(allow_null=True)
+    left_bytes = serializers.IntegerField(allow_null=True)
+    left_files = serializers.IntegerField(allow_null=True)
+    percent = serializers.FloatField(allow_null=True, help_text="Of the fuller of the two quotas.")
+    level = serializers.ChoiceField(choices=["ok", "warning", "critical"])
+    days_left = serializers.FloatField(
+        allow_null=True, help_text="Until it is full, at the rate of the last two weeks."
+    )
+    measured_at = serializers.DateTimeField(allow_null=True)
+
+
+class DetailsSerializer(EntrySerializer):
+    """What is known of a file; `sha256` is empty where it is not known of the file as it is now."""
+
+    sha256 = serializers.CharField(allow_blank=True)
+    checked_at = serializers.DateTimeField(allow_null=True)
+    source = serializers.CharField(allow_blank=True, help_text="`upload`: computed on the way in; `reading`: later.")  # type: ignore[assignment]
+    parts = serializers.ListField(
+        child=serializers.ListField(), help_text="[start, length, SHA-256] of each parallel part."
+    )
+    dataset = serializers.CharField(allow_blank=True, help_text="The dataset that it is in.")
+    job_number = serializers.IntegerField(allow_null=True, help_text="The job that made it.")
+
+
+class WhereSerializer(Body):
+    """A file or folder; empty is the whole project."""
+
+    path = serializers.CharField(max_length=PATH_LENGTH, default="", allow_blank=True, trim_whitespace=False)
+
+
+class CheckSerializer(serializers.ModelSerializer):
+    """Files being read again; `problems` (the first 100) say what is damaged, changed or missing."""
+
+    asked_by = serializers.CharField(source="asked_by.display_name", read_only=True, allow_null=True, default=None)
+
+    class Meta:
+        model = Check
+        fields = (
+            "id", "path", "state", "files", "size", "done_files", "done_size", "problem_count", "problems", "problem",
+            "asked_by", "created_at", "finished_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+@extend_schema_serializer(many=False)
+class ChecksSerializer(serializers.Serializer):
+    """The newest checks."""
+
+    results = CheckSerializer(many=True)
+
+
+class DatasetSerializer(serializers.ModelSerializer):
+    """A folder that was marked complete; `sealed_at` is null while its manifest is being made."""
+
+    marked_by = serializers.CharField(source="marked_by.display_name", read_only=True, allow_null=True, default=None)
+    marked_at = serializers.DateTimeField(source="created_at", read_only=True)
+    unlocked_by = serializers.CharField(
+        source="unlocked_by.display_name", read_only=True, allow_null=True, default=None
+    )
+    check = serializers.UUIDField(source="check_run_id", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Dataset
+        fields = (
+            "id", "path", "marked_by", "marked_at", "files", "size", "sealed_at", "check", "unlocked_by",
+            "unlocked_at", "reason",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+@extend_schema_serializer(many=False)
+class DatasetsSerializer(serializers.Serializer):
+    """The project's datasets."""
+
+    results = DatasetSerializer(many=True)
+
+
+class UnlockSerializer(Body):
+    """Why a dataset is unlocked."""
+
+    reason = serializers.CharField(max_length=500)

@@ -2,9 +2,12 @@
 
 from celery import shared_task
 
-from storage import acls, filling, quota, trash
-from storage.models import Folder, FolderState
+from storage import acls, checks, filling, quota, sums, trash
+from storage.models import Check, Folder, FolderState
 from storage.uploads import lifecycle as uploads
+
+# Reading a file of a terabyte to its end takes a while; whoever comes second meets a lock and leaves.
+LONG = 6 * 3600
 
 
 @shared_task
@@ -63,3 +66,20 @@ def mirror_folder(folder_id: str) -> None:
     folder = acls.mirrored().filter(pk=folder_id).first()
     if folder is not None:
         acls.mirror(folder)
+
+
+@shared_task(soft_time_limit=LONG, time_limit=LONG + 60)
+def run_check(check_id: str) -> None:
+    """The check has come further, or another call is queued for the rest; one very large file is read in one go."""
+    check = Check.objects.select_related("folder__site").filter(pk=check_id).first()
+    if check is not None and checks.run_slice(check):
+        run_check.delay(check_id)
+
+
+@shared_task(soft_time_limit=LONG, time_limit=LONG + 60)
+def tend_checks() -> None:
+    """Checks that nobody goes on with are rung for; files that came in parallel parts get their SHA-256."""
+    for pk in checks.unfinished():
+        run_check.delay(pk)
+    for row in sums.missing():
+        sums.compute(row)

@@ -14,7 +14,7 @@ from projects.audit import record
 from projects.models import Project
 from projects.permissions import get_project
 from projects.roles import Action
-from storage import archive, trash
+from storage import archive, sums, trash
 from storage.listing import Entry, Listing, list_page, resolve_pattern, root_of, stat_file, stat_path
 from storage.models import Folder, TrashItem
 from storage.paths import clean, clean_new, make_dir, rename_beneath
@@ -65,13 +65,15 @@ def move(user: User, project_id: UUID | str, source: str, target: str) -> Entry:
 
     StateConflict ``name_taken`` when something is there: nothing is ever overwritten. A link is moved as a link.
     """
-    root = root_of(writable_folder(user, project_id))
+    folder = writable_folder(user, project_id)
+    root = root_of(folder)
     source, target = clean(source), clean_new(target)
     if f"{target}/".startswith(f"{source}/"):
         if source == target:
             return stat_path(root, source)
         raise UserError("A folder can't be moved into itself.", code="bad_path", field="target")
     rename_beneath(root, source, target)
+    sums.moved(folder, source, target)
     return stat_path(root, target)
 
 

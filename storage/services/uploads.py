@@ -22,7 +22,7 @@ from projects.roles import Action
 from storage import quota
 from storage.listing import root_of
 from storage.models import Folder, FolderState, Upload, UploadKind, UploadState
-from storage.paths import clean_new, name_taken, stat_beneath
+from storage.paths import clean_new, name_taken, refuse_locked, stat_beneath
 from storage.services.folders import folder_of
 from storage.uploads import lifecycle, parts
 
@@ -215,6 +215,7 @@ def _check_numbers(size: int | None, sha256: str) -> None:
 
 def _check_name(root: Path, path: str, *, overwrite: bool) -> None:
     """Nothing happens when ``path`` can become a file: folders above it, and itself free or to be replaced."""
+    refuse_locked(root, path)
     names = path.split("/")
     for depth in range(1, len(names) + 1):
         here = "/".join(names[:depth])

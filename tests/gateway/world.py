@@ -17,8 +17,19 @@ from jobs.states import JobState
 from projects.audit import record
 from projects.models import GroupGrant, Membership, Project
 from projects.roles import Role
+from storage.checks import run_slice
 from storage.filling import make_root
-from storage.models import Folder, FolderState, LinkAccess, StorageSite, TransferLink, TrashItem, Upload
+from storage.models import (
+    Check,
+    Dataset,
+    Folder,
+    FolderState,
+    LinkAccess,
+    StorageSite,
+    TransferLink,
+    TrashItem,
+    Upload,
+)
 from storage.services.files import delete
 from storage.services.folders import ensure_default_site
 from storage.uploads import parts
@@ -115,6 +126,7 @@ class World:
         self._trash(folder, root)
         self._upload(folder, root)
         self._link(folder)
+        self._dataset(folder, root)
         return root
 
     def _link(self, folder: Folder) -> None:
@@ -129,6 +141,17 @@ class World:
         site.posix_acls = True
         site.save()
         return site
+
+    def _dataset(self, folder: Folder, root: Path) -> None:
+        """A folder that was marked complete, with its manifest."""
+        (root / "final").mkdir()
+        (root / "published").mkdir()
+        (root / "published" / "map.mrc").write_bytes(b"map" * 100)
+        check = Check.objects.create(pk=IDS["check_id"], folder=folder, path="published")
+        Dataset.objects.create(
+            pk=IDS["dataset_id"], folder=folder, path="published", check_run=check, marked_by=self.people["contributor"]
+        )
+        run_slice(check)
 
     def _trash(self, folder: Folder, root: Path) -> None:
         (root / "wrong.txt").write_text("deleted by mistake\n")
