@@ -117,6 +117,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Invitations and requests for access; without a mail server they are printed, and the pages show the links as well.
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="portolan@localhost")
 # Whose groups count: for each issuer the namespaces it may speak for, with the authorities that go with them.
 GROUP_NAMESPACES = {
     "https://aai.egi.eu/auth/realms/egi": {"urn:mace:egi.eu": frozenset({"aai.egi.eu", ""})},

@@ -30,6 +30,20 @@ def membership_of(project: Project, user_id: UUID | str) -> Membership:
     return found
 
 
+def give_role(
+    project: Project, person: User, *, role: Role, until: datetime | None, purpose: str, granted_by: User
+) -> Membership:
+    """The person has this role of their own. StateConflict ``already_member`` for who has one as strong; call it under
+    the project's lock.
+    """
+    membership = Membership.objects.filter(project=project, user=person).first()
+    if membership is not None and membership.in_force and at_least(membership.role, role):
+        hint = "Change the role on the page of the project's people."
+        raise StateConflict(f"{person.display_name} is a member already.", code="already_member", hint=hint)
+    given = {"role": role, "until": until, "purpose": purpose, "granted_by": granted_by}
+    return Membership.objects.update_or_create(project=project, user=person, defaults=given)[0]
+
+
 def refuse_above(user: User, project: Project, *roles: Role) -> None:
     """Nothing happens when ``user`` is as strong as all of ``roles``; else Forbidden."""
     own = role_in(user, project) or Role.VIEWER
