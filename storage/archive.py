@@ -1,4 +1,4 @@
-"""A selection of files and folders as one zip, streamed, its size known before the first byte.
+"""A selection of files and folders as one zip or tar, streamed, its size known before the first byte.
 
 Stored without compression (images hardly shrink), zip64 where needed. Names in the zip begin below the folder that
 all of the selection shares. Links are not followed; a note in the zip names what was left out. A file that shrinks
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from tarfile import BLOCKSIZE, DIRTYPE, PAX_FORMAT, REGTYPE, TarInfo
 
 from zipstream import ZipStream
 
 from common.errors import UserError
 from storage.listing import Entry, stat_path, walk
-from storage.paths import clean, open_regular
+from storage.paths import clean, open_unlinked
 
 MAX_ENTRIES = 100_000
 NOTE = "NOT-INCLUDED.txt"
@@ -46,6 +48,40 @@ def zip_of(root: Path, paths: list[str], *, fallback_name: str) -> tuple[str, in
     return f"{name or fallback_name}.zip", len(archive), iter(archive)
 
 
+def tar_of(root: Path, path: str, *, fallback_name: str) -> tuple[str, int, Iterator[bytes]]:
+    """(file name, size in bytes, the bytes) of a tar (PAX) of the folder ``path``; links are left out."""
+    entries = list(islice(_selected(root, [clean(path)]), MAX_ENTRIES + 1))
+    if len(entries) > MAX_ENTRIES:
+        raise UserError(
+            f"More than {MAX_ENTRIES} files are in there.", code="selection_too_large", hint="Take it in parts."
+        )
+    above = path.rpartition("/")[0]
+    chosen = [entry for entry in entries if entry.kind in ("file", "folder")]
+    size = sum(len(_tar_head(entry, above)) + _blocks(entry.size) * BLOCKSIZE for entry in chosen) + 2 * BLOCKSIZE
+    name = path.rpartition("/")[2]
+    return f"{name or fallback_name}.tar", size, _tar(root, chosen, above)
+
+
+def _tar(root: Path, entries: list[Entry], above: str) -> Iterator[bytes]:
+    for entry in entries:
+        yield _tar_head(entry, above)
+        if entry.kind == "file" and entry.size:
+            yield from _bytes_of(root, entry)
+            yield b"\0" * (-entry.size % BLOCKSIZE)
+    yield b"\0" * (2 * BLOCKSIZE)
+
+
+def _tar_head(entry: Entry, above: str) -> bytes:
+    info = TarInfo(entry.path[len(above) + 1 :] if above else entry.path)
+    info.size, info.mtime = entry.size, int(entry.modified.timestamp())
+    info.type, info.mode = (DIRTYPE, 0o755) if entry.kind == "folder" else (REGTYPE, 0o644)
+    return info.tobuf(PAX_FORMAT)
+
+
+def _blocks(size: int) -> int:
+    return -(-size // BLOCKSIZE)
+
+
 def without_nested(paths: list[str]) -> list[str]:
     """``paths`` in order, once each, without those that lie in another of them."""
     if "" in paths:
@@ -72,7 +108,7 @@ def _selected(root: Path, paths: list[str]) -> Iterator[Entry]:
 
 def _bytes_of(root: Path, entry: Entry) -> Iterator[bytes]:
     """Exactly ``entry.size`` bytes; the file is opened when its turn comes."""
-    fd = open_regular(root, entry.path)
+    fd = open_unlinked(root, entry.path)
     try:
         left = entry.size
         while left:

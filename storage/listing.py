@@ -26,7 +26,17 @@ from pathlib import Path
 
 from common.errors import NotFound, UserError
 from storage.models import Folder
-from storage.paths import DIRECTORY, Inner, clean, is_hidden, is_plain, open_beneath, plain_errors, stat_beneath
+from storage.paths import (
+    DIRECTORY,
+    Inner,
+    clean,
+    is_hidden,
+    is_plain,
+    open_beneath,
+    open_unlinked,
+    plain_errors,
+    stat_beneath,
+)
 
 SORTED_LIMIT = 10_000
 SURELY_LARGE_BYTES = 512 * 1024  # a directory file of this size held more than 10,000 names of usual length
@@ -70,12 +80,15 @@ class _Raw:
     offset: int
 
 
-def list_page(root: Path, path: str = "", *, cursor: str = "", limit: int = 100) -> Listing:
-    """The page of ``path`` after ``cursor``, at most ``limit`` (1 to 1000) entries; the hidden area is never in it."""
+def list_page(root: Path, path: str = "", *, cursor: str = "", limit: int = 100, follow: bool = True) -> Listing:
+    """The page of ``path`` after ``cursor``, at most ``limit`` (1 to 1000) entries; the hidden area is never in it.
+
+    Without ``follow`` no link on the way to ``path`` is followed, not even one that stays inside.
+    """
     path = clean(path)
     limit = max(1, min(limit, MAX_PAGE))
     mark = _read_cursor(cursor)
-    fd = open_beneath(root, path, DIRECTORY)
+    fd = open_beneath(root, path, DIRECTORY) if follow else open_unlinked(root, path, directory=True)
     try:
         with plain_errors(path):
             surely_large = _SYS_GETDENTS64 is not None and os.fstat(fd).st_size > SURELY_LARGE_BYTES
@@ -279,7 +292,7 @@ def _matches(root: Path, above: str, parts: list[str]) -> Iterator[str]:
 def scan(root: Path, path: str) -> Iterator[Entry]:
     """All addressable entries of the directory ``path``, in the disk's order; nothing when it is no directory."""
     try:
-        fd = open_beneath(root, path, DIRECTORY | os.O_NOFOLLOW)
+        fd = open_unlinked(root, path, directory=True)
     except NotFound:
         return
     try:

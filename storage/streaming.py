@@ -12,11 +12,12 @@ import mimetypes
 import os
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from django.core.handlers.asgi import ASGIRequest
@@ -24,7 +25,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, Stre
 from django.http.response import HttpResponseBase
 from django.utils.http import http_date, parse_etags, parse_http_date_safe
 
-from storage.paths import open_regular
+from storage.paths import open_regular, open_unlinked
 
 CHUNK = 1024 * 1024
 SHOWN_INLINE = {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/json"}
@@ -46,9 +47,9 @@ class OpenFile:
     etag: str
 
 
-def open_for_reading(root: Path, path: str) -> OpenFile:
-    """The regular file ``path`` beneath ``root``, opened safely."""
-    handle = FileIO(open_regular(root, path), closefd=True)
+def open_for_reading(root: Path, path: str, *, follow: bool = True) -> OpenFile:
+    """The regular file ``path`` beneath ``root``, opened safely; without ``follow`` also past no link inside."""
+    handle = FileIO(open_regular(root, path) if follow else open_unlinked(root, path), closefd=True)
     status = os.fstat(handle.fileno())
     return OpenFile(
         handle=handle,
@@ -61,10 +62,10 @@ def open_for_reading(root: Path, path: str) -> OpenFile:
 
 def file_response(opened: OpenFile, request: HttpRequest, *, inline: bool = False) -> HttpResponseBase:
     """The answer with the file, the part that ``Range`` asks for (206), 304 or 416; HEAD gets no body."""
-    if _not_modified(opened, request):
+    if not_modified(opened, request.headers):
         opened.handle.close()
         return _with_headers(HttpResponseNotModified(), opened, inline=inline)
-    part = _part(opened, request)
+    part = wanted_part(opened, request.headers)
     if part is None:
         opened.handle.close()
         refused = HttpResponse(status=416)
@@ -132,7 +133,13 @@ def _blocks(handle: FileIO, start: int, end: int) -> Iterator[bytes]:
             yield block
 
 
-def attachment(response: HttpResponseBase, name: str, *, inline: bool = False) -> None:
+class Headers(Protocol):
+    """What has headers that can be set by name: an answer of Django, or a plain dictionary."""
+
+    def __setitem__(self, name: str, value: str, /) -> None: ...
+
+
+def attachment(response: Headers, name: str, *, inline: bool = False) -> None:
     """``response`` names its file ``name`` (RFC 6266), and nothing in it can run as a page of the portal."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^\w .()+,=@-]", "_", plain).strip() or "download"
@@ -143,6 +150,12 @@ def attachment(response: HttpResponseBase, name: str, *, inline: bool = False) -
 
 
 def _with_headers(response: HttpResponseBase, opened: OpenFile, *, inline: bool) -> HttpResponseBase:
+    describe(response, opened, inline=inline)
+    return response
+
+
+def describe(response: Headers, opened: OpenFile, *, inline: bool = False) -> None:
+    """``response`` has the headers that tell what file it is."""
     kind, encoding = mimetypes.guess_type(opened.name)
     kind = "application/octet-stream" if kind is None or encoding else kind
     attachment(response, opened.name, inline=inline and kind in SHOWN_INLINE)
@@ -151,22 +164,22 @@ def _with_headers(response: HttpResponseBase, opened: OpenFile, *, inline: bool)
     response["ETag"] = opened.etag
     response["Last-Modified"] = http_date(opened.modified.timestamp())
     response["Cache-Control"] = "private, no-cache"
-    return response
 
 
-def _not_modified(opened: OpenFile, request: HttpRequest) -> bool:
-    tags = request.headers.get("If-None-Match")
+def not_modified(opened: OpenFile, headers: Mapping[str, str]) -> bool:
+    """True when the client has the file already (``headers`` are found in any case of their letters)."""
+    tags = headers.get("If-None-Match")
     if tags is not None:
         return "*" in parse_etags(tags) or opened.etag in [tag.removeprefix("W/") for tag in parse_etags(tags)]
-    since = parse_http_date_safe(request.headers.get("If-Modified-Since", ""))
+    since = parse_http_date_safe(headers.get("If-Modified-Since", ""))
     return since is not None and int(opened.modified.timestamp()) <= since
 
 
-def _part(opened: OpenFile, request: HttpRequest) -> tuple[int, int] | None:
+def wanted_part(opened: OpenFile, headers: Mapping[str, str]) -> tuple[int, int] | None:
     """(first byte, byte after the last) to send; None for a range outside. Several ranges get the whole file."""
     everything = (0, opened.size)
-    match = _RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
-    if match is None or not any(match.groups()) or not _still_the_same(opened, request):
+    match = _RANGE.fullmatch(headers.get("Range", "").replace(" ", ""))
+    if match is None or not any(match.groups()) or not _still_the_same(opened, headers):
         return everything
     first, last = match.groups()
     if not first:
@@ -178,8 +191,8 @@ def _part(opened: OpenFile, request: HttpRequest) -> tuple[int, int] | None:
     return (start, end) if start < end else None
 
 
-def _still_the_same(opened: OpenFile, request: HttpRequest) -> bool:
-    asked = request.headers.get("If-Range")
+def _still_the_same(opened: OpenFile, headers: Mapping[str, str]) -> bool:
+    asked = headers.get("If-Range")
     if asked is None:
         return True
     return asked.strip() in (opened.etag, http_date(opened.modified.timestamp()))

@@ -16,6 +16,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from common.errors import PortolanError, Unavailable
 from storage.door import tus
 from storage.door.http import Message, Receive, Reply, Request, Send, json_reply, request_of, send_reply
+from storage.door.links import front as links
 from storage.door.pouring import Cut
 
 log = logging.getLogger("portolan.door")
@@ -32,6 +33,7 @@ STATUS_OF_CODE = {
     "checksum_mismatch": CHECKSUM_MISMATCH,
     "disk_full": 507,
     "storage_quota": 507,
+    **links.STATUS_OF_CODE,
 }
 SAFE = {
     "Cache-Control": "no-store",
@@ -69,7 +71,7 @@ class Door:
             if not cut.silent:
                 return
             reply = self._problem(PortolanError("No byte came for half a minute.", code="silence"), 408)
-        if request.has_body and not request.body.ended:
+        if request.has_body and not request.body.ended and (request.body.begun or "expect" not in request.headers):
             await request.body.drain()
         close = request.http1 and request.has_body and (reply.status >= 400 or not request.body.ended)
         await send_reply(send, self._dressed(request, reply), close=close)
@@ -91,6 +93,8 @@ class Door:
     async def _routed(self, request: Request) -> Reply:
         if request.path == "/healthz" and request.method in ("GET", "HEAD"):
             return json_reply(200, {"status": "ok"})
+        if request.path.startswith(links.COLLECTION):
+            return await links.answer(request, self.prefix)
         if request.path.startswith(tus.COLLECTION) or request.path == tus.COLLECTION.rstrip("/"):
             if request.method == "OPTIONS":
                 return tus.options()
@@ -103,6 +107,8 @@ class Door:
             headers["Tus-Version"] = tus.VERSION
         if status == 405:
             headers["Allow"] = "OPTIONS, GET, HEAD, PATCH, POST, DELETE"
+        if status == 401:
+            headers["WWW-Authenticate"] = 'Basic realm="Transfer link", charset="UTF-8"'
         if status in (423, 503, 507):
             headers["Retry-After"] = "10"
         return json_reply(status, self._document(error, status), headers)
@@ -125,6 +131,8 @@ class Door:
                     "Access-Control-Allow-Headers": tus.ALLOW_HEADERS,
                     "Access-Control-Max-Age": "600",
                 }
+        if request.method == "HEAD" and reply.status not in (204, 304):
+            headers.setdefault("Content-Length", str(len(reply.body)))
         body = b"" if request.method == "HEAD" else reply.body
         return replace(reply, headers=headers, body=body)
 
@@ -132,6 +140,8 @@ class Door:
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            await links.settle()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

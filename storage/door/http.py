@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +22,11 @@ PROBLEM_TYPE = "application/problem+json"
 
 @dataclass(kw_only=True)
 class Body:
-    """The body of a request as it comes in; ``ended`` once its last byte was read."""
+    """The body of a request as it comes in; ``begun`` once it was asked for, ``ended`` once its last byte was read."""
 
     receive: Receive
     ended: bool = False
+    begun: bool = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The chunks in order; Cut when the client is gone, or silent for half a minute."""
@@ -53,6 +55,7 @@ class Body:
             self.ended = True
 
     async def _next(self) -> bytes:
+        self.begun = True
         message = await self.receive()
         if message["type"] != "http.request":
             self.ended = True
@@ -70,6 +73,8 @@ class Request:
     headers: dict[str, str]
     body: Body
     http1: bool = True
+    query: str = ""
+    peer: str = ""
 
     @property
     def has_body(self) -> bool:
@@ -79,11 +84,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What is answered."""
+    """What is answered: ``body``, or ``stream`` while it is made (then with its own ``Content-Length``)."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    stream: AsyncGenerator[bytes] | None = None
 
 
 def json_reply(status: int, document: dict[str, Any], headers: dict[str, str] | None = None) -> Reply:
@@ -99,16 +105,28 @@ def request_of(scope: Message, receive: Receive, prefix: str) -> Request:
         path = path[len(prefix) :]
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     http1 = scope.get("http_version", "1.1").startswith("1")
-    return Request(method=scope["method"], path=path, headers=headers, body=Body(receive=receive), http1=http1)
+    return Request(
+        method=scope["method"],
+        path=path,
+        headers=headers,
+        body=Body(receive=receive),
+        http1=http1,
+        query=scope.get("query_string", b"").decode("latin-1"),
+        peer=(scope.get("client") or ("",))[0],
+    )
 
 
 async def send_reply(send: Send, reply: Reply, *, close: bool) -> None:
     """The reply is on its way; with ``close`` the connection ends after it."""
     headers = dict(reply.headers)
-    if reply.status not in (204, 304):
+    if reply.status not in (204, 304) and reply.stream is None:
         headers.setdefault("Content-Length", str(len(reply.body)))
     if close:
         headers["Connection"] = "close"
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": raw})
+    if reply.stream is not None:
+        async with aclosing(reply.stream) as blocks:
+            async for block in blocks:
+                await send({"type": "http.response.body", "body": block, "more_body": True})
     await send({"type": "http.response.body", "body": reply.body})

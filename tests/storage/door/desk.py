@@ -22,8 +22,8 @@ from projects.roles import Role  # noqa: E402
 from storage import quota, sums  # noqa: E402
 from storage.filling import make_root  # noqa: E402
 from storage.listing import root_of  # noqa: E402
-from storage.models import Folder, Upload  # noqa: E402
-from storage.services import uploads  # noqa: E402
+from storage.models import Folder, TransferLink, TrashItem, Upload  # noqa: E402
+from storage.services import links, uploads  # noqa: E402
 from storage.services.folders import ensure_default_site  # noqa: E402
 from storage.uploads import lifecycle  # noqa: E402
 
@@ -54,6 +54,42 @@ def cancel(user, upload):
 def finish_as(user, upload, path):
     """The whole upload has the name ``path``."""
     return uploads.finish_as(User.objects.get(username=user), upload, path=path)
+
+
+def link(user, project, seconds=3600, **details):
+    """A new link: its id, address and token."""
+    made = links.create_link(User.objects.get(username=user), project, expires_in=seconds, **details)
+    return {"id": str(made.link.pk), "url": made.url, "token": made.token, "commands": [vars(c) for c in made.commands]}
+
+
+def revoke(user, project, link):
+    """The link is revoked."""
+    links.revoke_link(User.objects.get(username=user), project, link)
+
+
+def end_link(link):
+    """The link has ended just now."""
+    TransferLink.objects.filter(pk=link).update(expires_at=timezone.now())
+
+
+def traffic(link):
+    """The link's counters and its log, oldest first."""
+    found = TransferLink.objects.get(pk=link)
+    log = found.accesses.order_by("id").values_list("operation", "path", "size", "outcome", "address")
+    names = ("bytes_in", "bytes_out", "files_in", "files_out", "uses", "spent_bytes")
+    return {name: getattr(found, name) for name in names} | {"log": [list(row) for row in log]}
+
+
+def counters(project):
+    """What the folder's counters say, and what is kept for open uploads."""
+    found = Folder.objects.get(project_id=project)
+    open_ones = Upload.objects.filter(folder=found, state="open").values_list("size", flat=True)
+    return {"bytes": found.used_bytes, "files": found.used_files, "kept": sum(open_ones)}
+
+
+def trash(project):
+    """The paths that are in the trash."""
+    return list(TrashItem.objects.filter(folder__project=project).values_list("path", flat=True))
 
 
 def row(upload):
