@@ -17,7 +17,8 @@ from common.errors import NotFound
 from storage import quota, sums
 from storage.listing import root_of
 from storage.models import Folder
-from storage.paths import ensure_dir, inner, name_it, new_unnamed, plain_errors, stat_beneath
+from storage.paths import ensure_dir, inner, plain_errors, stat_beneath
+from storage.unnamed import name_it, new_unnamed
 
 STEP_BYTES = 64 * 1024**2
 AREA = "uploads"
