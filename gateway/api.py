@@ -66,6 +66,7 @@ projects: list[URLPattern] = [
         name="grant_removal",
     ),
     path(f"{PROJECT}audit/", AuditViewSet.as_view({"get": "list"}), name="audit"),
+    path(f"{PROJECT}audit/export/", AuditViewSet.as_view({"get": "export"}), name="audit_export"),
 ]
 files: list[URLPattern] = [
     path(f"{PROJECT}files/", FileViewSet.as_view({"get": "list"}), name="files"),
@@ -112,6 +113,8 @@ operators: list[URLPattern] = [
     path(f"{ACCOUNT}suspend/", AccountViewSet.as_view({"post": "suspend"}), name="account_suspend"),
     path(f"{ACCOUNT}unsuspend/", AccountViewSet.as_view({"post": "unsuspend"}), name="account_unsuspend"),
     path(f"{ACCOUNT}posix/", AclViewSet.as_view({"put": "account"}), name="acls_account"),
+    path("operator/audit/", AuditViewSet.as_view({"get": "list_own"}), name="gateway_audit"),
+    path("operator/audit/export/", AuditViewSet.as_view({"get": "export_own"}), name="gateway_audit_export"),
     path("operator/acls/", AclViewSet.as_view({"get": "list"}), name="acls"),
     path("operator/acls/<uuid:project_id>/repair/", AclViewSet.as_view({"post": "repair"}), name="acls_repair"),
 ]

@@ -1,10 +1,11 @@
 """What people type about a project and its members."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 from django import forms
 
 from projects.roles import Role
+from projects.trail import Asked
 
 
 class ProjectForm(forms.Form):
@@ -30,3 +31,26 @@ class MemberForm(RoleForm):
     """A person to add."""
 
     username = forms.CharField(max_length=150, error_messages={"required": "Write the person's user name."})
+
+
+class TrailForm(forms.Form):
+    """Which events of a trail are to be shown. A value that can't be read narrows nothing, and is told beside it."""
+
+    person = forms.CharField(required=False, max_length=150)
+    action = forms.CharField(required=False, max_length=60)
+    since = forms.DateField(required=False, error_messages={"invalid": "Write the day as 2027-01-31."})
+    until = forms.DateField(required=False, error_messages={"invalid": "Write the day as 2027-01-31."})
+    text = forms.CharField(required=False, max_length=300)
+
+    def asked(self) -> Asked:
+        """What of it can be read; both days are included, in UTC."""
+        self.is_valid()
+        words = self.cleaned_data
+        since, until = words.get("since"), words.get("until")
+        return Asked(
+            person=words.get("person", ""),
+            action=words.get("action", ""),
+            since=datetime.combine(since, time(), tzinfo=UTC) if since else None,
+            until=datetime.combine(until, time(), tzinfo=UTC) + timedelta(days=1) if until else None,
+            text=words.get("text", ""),
+        )

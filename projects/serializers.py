@@ -7,6 +7,7 @@ from accounts.serializers import Body, PersonSerializer
 from projects.models import AuditEvent, GroupGrant
 from projects.roles import Role
 from projects.services.rules import PURPOSE_LENGTH
+from projects.trail import FORMS
 
 
 class GroupSerializer(serializers.ModelSerializer):
@@ -135,5 +136,25 @@ class AuditEventSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = AuditEvent
-        fields = ("id", "at", "actor", "action", "subject", "details")
+        fields = ("id", "sequence", "at", "actor", "action", "subject", "details", "digest")
         read_only_fields = fields
+
+
+def _words(longest: int, told: str) -> serializers.CharField:
+    return serializers.CharField(default="", allow_blank=True, max_length=longest, help_text=told)
+
+
+class TrailQuerySerializer(serializers.Serializer):
+    """Which events of a trail are asked for; what is left out does not narrow."""
+
+    person = _words(150, "Part of the name of who did it.")
+    action = _words(60, "“member.added”, or all of “member”.")
+    since = serializers.DateTimeField(default=None, help_text="From this moment on.")
+    until = serializers.DateTimeField(default=None, help_text="Before this moment.")
+    text = _words(300, "Part of whom or what, or of the details.")
+
+
+class TrailFileQuerySerializer(TrailQuerySerializer):
+    """The same, as a file."""
+
+    form = serializers.ChoiceField(default="jsonl", choices=list(FORMS))

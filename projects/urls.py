@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects.views import accounts, people, project, tokens
+from projects.views import accounts, people, project, tokens, trail
 
 app_name = "projects"
 urlpatterns = [
@@ -10,6 +10,8 @@ urlpatterns = [
     path("operator/accounts/<uuid:user_id>/", accounts.account, name="account"),
     path("operator/accounts/<uuid:user_id>/suspend/", accounts.account_suspend, name="account_suspend"),
     path("operator/accounts/<uuid:user_id>/unsuspend/", accounts.account_unsuspend, name="account_unsuspend"),
+    path("operator/activity/", trail.gateway_activity, name="gateway_activity"),
+    path("operator/activity/file/", trail.gateway_activity_file, name="gateway_activity_file"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/revoke-all/", tokens.tokens_revoke, name="tokens_revoke"),
     path("tokens/<uuid:token_id>/revoke/", tokens.token_revoke, name="token_revoke"),
@@ -18,7 +20,8 @@ urlpatterns = [
     path("projects/<uuid:project_id>/people/<uuid:user_id>/", people.member_change, name="member_change"),
     path("projects/<uuid:project_id>/people/<uuid:user_id>/remove/", people.member_remove, name="member_remove"),
     path("projects/<uuid:project_id>/leave/", people.leave, name="leave"),
-    path("projects/<uuid:project_id>/activity/", project.activity, name="activity"),
+    path("projects/<uuid:project_id>/activity/", trail.activity, name="activity"),
+    path("projects/<uuid:project_id>/activity/file/", trail.activity_file, name="activity_file"),
     path("projects/<uuid:project_id>/settings/", project.settings, name="settings"),
     path("projects/<uuid:project_id>/archive/", project.archive, name="archive"),
     path("projects/<uuid:project_id>/restore/", project.restore, name="restore"),

@@ -31,18 +31,6 @@ def project_list(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-def activity(request: PersonRequest, project_id: UUID) -> HttpResponse:
-    """The project's audit trail, newest first."""
-    project = get_project(request.user, Action.VIEW, project_id)
-    events = project.audit_events.select_related("actor")
-    before = _number(request.GET.get("before"))
-    rows = list((events.filter(id__lt=before) if before else events)[: PAGE + 1])
-    more = rows[PAGE - 1].id if len(rows) > PAGE else None
-    context = {"project": project, "tab": "activity", "events": rows[:PAGE], "more": more}
-    return render(request, "projects/activity.html", context)
-
-
-@login_required
 def settings(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """Name and purpose; archive and restore; a POST saves."""
     project = get_project(request.user, Action.VIEW, project_id)

@@ -87,7 +87,14 @@ ROWS: dict[str, Row] = {
     ),
     "grants_removal": Row(role="manager", scope="admin"),
     "grants_remove": Row(role="manager", scope="admin", bad=[({"running": "stop"}, "invalid")]),
-    "audit_list": Row(role="viewer", scope="read", bad=[({"cursor": "cD14"}, "bad_cursor")]),
+    "audit_list": Row(
+        role="viewer",
+        scope="read",
+        bad=[({"cursor": "cD14"}, "bad_cursor"), ({"since": "soon"}, "invalid"), ({"text": "x" * 301}, "invalid")],
+    ),
+    "audit_export": Row(role="viewer", scope="read", bad=[({"form": "xlsx"}, "invalid"), ({"until": "x"}, "invalid")]),
+    "gateway_audit_list": Row(role=OPERATOR, scope="admin", bad=[({"cursor": "cD14"}, "bad_cursor")]),
+    "gateway_audit_export": Row(role=OPERATOR, scope="admin", bad=[({"form": "pdf"}, "invalid")]),
     "files_list": Row(
         role="viewer",
         scope="read",

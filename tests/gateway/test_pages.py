@@ -97,10 +97,10 @@ def test_a_form_without_the_csrf_token_changes_nothing(world):
     assert (world.root / "notes.txt").exists()
 
 
-def test_operators_pages_are_for_operators(world, operator):
+def test_operators_pages_are_for_operators(world):
     for page in ("/operator/", "/operator/workers/"):
         assert client_of(world.people["owner"]).get(page).status_code == 404
-    assert client_of(operator).get("/operator/").status_code == 200
+    assert client_of(world.people["operator"]).get("/operator/").status_code == 200
 
 
 def test_a_foreign_host_is_refused_without_details(world):

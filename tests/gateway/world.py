@@ -60,6 +60,7 @@ class World:
             user = self.people[role]
             Membership.objects.create(project=project, user=user, role=role, granted_by=self.people["owner"])
         record(project, self.people["owner"], "project.created", project.name)
+        record(None, self.people["operator"], "account.opened", "ada", why="Back at the institute.")
         return project
 
     def _ada(self) -> None:
