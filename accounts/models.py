@@ -27,6 +27,9 @@ class User(AbstractUser):
         max_length=32, blank=True, help_text="Their account (name or uid) where storage sites mirror roles into ACLs."
     )
     suspended_why = models.CharField(max_length=300, blank=True, help_text="Why the account is closed, where it is.")
+    policy_version = models.CharField(
+        max_length=100, blank=True, help_text="The version of the usage policy accepted last."
+    )
     session_epoch = models.PositiveIntegerField(default=0, help_text="One more ends every session of this person.")
     token: ApiToken | AccessToken | None = None
     seen_as: tuple[uuid.UUID, str] | None = None
@@ -56,6 +59,17 @@ class ExternalIdentity(UUIDModel):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["issuer", "subject"], name="identity_once")]
+
+
+class PolicyAcceptance(UUIDModel):
+    """A person accepted a version of the usage policy, when the row was made."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="policies")
+    version = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the text.")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user", "version"], name="policy_once")]
 
 
 class ApiToken(UUIDModel):

@@ -6,6 +6,7 @@ from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from accounts.api import MeViewSet, TokenViewSet
+from accounts.policy_views import PolicyViewSet
 from common.errors import NotFound
 from jobs.access_api import ProjectGrantViewSet, ProjectMemberViewSet
 from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, SiteViewSet, ToolViewSet
@@ -32,6 +33,7 @@ def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
 
 accounts: list[URLPattern] = [
     path("me/", MeViewSet.as_view({"get": "retrieve"}), name="me"),
+    path("me/policy/", PolicyViewSet.as_view({"get": "retrieve", "post": "accept"}), name="policy"),
     path("tokens/", TokenViewSet.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/revoke-all/", TokenViewSet.as_view({"post": "revoke_all"}), name="tokens_revoke_all"),
     path("tokens/<uuid:token_id>/", TokenViewSet.as_view({"delete": "destroy"}), name="token"),

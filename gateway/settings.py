@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "gateway.pages.PrivatePagesMiddleware",
+    "gateway.pages.UsagePolicyMiddleware",
     "gateway.errors.PageErrorMiddleware",
     "gateway.pages.RefusedFormMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -78,6 +79,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "gateway.pages.shared",
             ]
         },
     }
@@ -112,6 +114,9 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 
+# The usage policy that people accept: a text file, and its version (else a digest of the text).
+USAGE_POLICY_FILE = env.str("USAGE_POLICY_FILE", default="")
+USAGE_POLICY_VERSION = env.str("USAGE_POLICY_VERSION", default="")
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -172,7 +177,10 @@ REST_FRAMEWORK = {
         "accounts.bearer.InstituteAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.policy.PolicyAccepted",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["gateway.parsers.StrictJSONParser"],
     "DEFAULT_THROTTLE_CLASSES": ["gateway.throttling.PerMinute"],

@@ -27,6 +27,7 @@ PASSWORD = "a long password"
 MAKE_TOKEN = """
 import json, sys
 from accounts.models import User
+from accounts.policy import accept, must_accept
 from accounts.scopes import Scope
 from accounts.services import make_token
 name, password, operator = json.loads(sys.argv[-1])
@@ -34,6 +35,9 @@ user = User.objects.filter(username=name).first()
 if user is None:
     make = User.objects.create_superuser if operator else User.objects.create_user
     user = make(username=name, password=password, email=f"{name}@example.org")
+policy = must_accept(user)
+if policy is not None:
+    accept(user, version=policy.version)
 print(json.dumps(make_token(user, label="test", scopes=list(Scope))[1]))
 """
 
@@ -87,6 +91,7 @@ class LivePortolan:
             "DOOR_PORT": str(self.door_port),
             "POLL_SECONDS": "0.5",
             "RECONCILE_SECONDS": "2",
+            "USAGE_POLICY_FILE": str(ROOT / "samples" / "usage-policy.txt"),
             "TOOL_DIRS": f"{ROOT / 'jobs' / 'tools'},{TEST_TOOLS}" if TEST_TOOLS.is_dir() else str(ROOT / "jobs/tools"),
             **self.extra,
         }

@@ -41,6 +41,12 @@ class Gateway:
             raise WalkFailed(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json() if answer.content else None
 
+    def accept_policy(self) -> None:
+        """The usage policy, where there is one, is accepted."""
+        answer = self.http.get("/me/policy/")
+        if not answer.is_error and answer.json()["accepted_at"] is None:
+            self.call("POST", "/me/policy/", json={"version": answer.json()["version"]})
+
     def every(self, path: str) -> Iterator[dict[str, Any]]:
         """All items of a paged list."""
         page = self.call("GET", path)

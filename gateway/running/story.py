@@ -51,7 +51,9 @@ class Story:
         self.say("Running the three tools through the REST API, as a user would")
         token = fresh_token("researcher")
         try:
-            project, jobs = three_results(Gateway(settings.PORTAL_URL, token), self.say)
+            gateway = Gateway(settings.PORTAL_URL, token)
+            gateway.accept_policy()
+            project, jobs = three_results(gateway, self.say)
         except (WalkFailed, httpx.HTTPError, KeyError) as error:
             self.problem = f"{type(error).__name__}: {error}"
             self.say(f"The demo did not get its three results. {self.problem}")

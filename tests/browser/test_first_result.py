@@ -9,6 +9,10 @@ from tests.browser.conftest import shoot, violations
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 MOST_CLICKS = 12
+ASK_AGAIN = """
+from accounts.models import User
+User.objects.filter(username="researcher").update(policy_version="")
+"""
 
 
 class Clicks:
@@ -24,6 +28,7 @@ class Clicks:
 
 
 def test_from_signing_in_to_a_resolution_map(browser, instance):
+    instance.manage("shell", "--no-imports", "-c", ASK_AGAIN)
     page = browser.new_context().new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -33,6 +38,10 @@ def test_from_signing_in_to_a_resolution_map(browser, instance):
     page.get_by_label("User name").fill("researcher")
     page.get_by_label("Password").fill("a long password")
     clicks.on("button", "Sign in")
+    expect(page.get_by_role("heading", name="Usage policy")).to_be_visible()
+    shoot(page, "policy")
+    assert violations(page) == []
+    clicks.on("button", "I accept")
     page.goto(f"{instance.url}/projects/new/")
     page.get_by_label("Name", exact=True).fill("First result")
     page.get_by_role("radio", name=re.compile("The sample data")).check()

@@ -20,6 +20,8 @@ class Row:
 BAD_PATHS = [({"path": "../x"}, "bad_path"), ({"path": "/etc/passwd"}, "bad_path"), ({"path": 3.5e400}, "parse_error")]
 ROWS: dict[str, Row] = {
     "me": Row(role=ANYONE, scope=""),
+    "policy": Row(role=ANYONE, scope=""),
+    "policy_accept": Row(role=ANYONE, scope="admin", bad=[({"version": ""}, "invalid"), ({"verson": "1"}, "invalid")]),
     "tokens_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "garbage"}, "bad_cursor")]),
     "tokens_create": Row(
         role=ANYONE,

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.authentication import digest
 from accounts.groups import refresh_groups
-from accounts.models import ApiToken, ExternalIdentity, Group, User
+from accounts.models import ApiToken, ExternalIdentity, Group, PolicyAcceptance, User
 from accounts.scopes import Scope
 from gateway.schema import EXAMPLE_IDS
 from jobs.models import ComputeSite, Job, JobEvent, Result
@@ -35,6 +35,7 @@ from storage.services.folders import ensure_default_site
 from storage.uploads import parts
 
 INPUTS = {"movies": {"pattern": "movies/*.tiff"}, "pixel_size": 0.885, "voltage": 300, "dose_per_frame": 1.2}
+POLICY_VERSION = "2026-1"
 IDS = {name: UUID(value) for name, value in EXAMPLE_IDS.items()}
 
 
@@ -53,6 +54,11 @@ class World:
         self._job()
         sample_dir.mkdir(parents=True)
         (sample_dir / "movie.mrcs").write_bytes(b"x" * 100)
+        for user in User.objects.all():
+            PolicyAcceptance.objects.create(user=user, version=POLICY_VERSION, digest="0" * 64)
+        User.objects.update(policy_version=POLICY_VERSION)
+        for person in (*self.people.values(), self.stranger):
+            person.policy_version = POLICY_VERSION
 
     def _project(self) -> Project:
         project = Project.objects.create(pk=IDS["project_id"], name="Apoferritin", description="Grid 7, Krios 2")

@@ -1,7 +1,9 @@
 """``manage.py demo``: from nothing to three results in a running portal."""
 
+import os
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from common.errors import PortolanError
@@ -21,6 +23,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """The demo ran; CommandError (status 1) when ``--once`` did not get three right results."""
+        # Services are told by the environment; people of the demo see what it is like to be asked.
+        os.environ.setdefault("USAGE_POLICY_FILE", str(settings.BASE_DIR / "samples" / "usage-policy.txt"))
         story = Story(self._say, once=options["once"])
         try:
             serve(prepare=story.prepare, say=self._say, started=story.start, done=story.done, end_jobs=True)
