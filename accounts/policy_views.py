@@ -14,7 +14,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import person
 from accounts.models import User
-from accounts.policy import Policy, accept, current
+from accounts.policy import Policy, accept, current, must_accept
 from accounts.scopes import Scope
 from accounts.serializers import Body
 from common.errors import Forbidden, NotFound
@@ -28,7 +28,8 @@ def policy(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and user is not None:
         accept(user, version=request.POST.get("version", ""))
         return redirect(after)
-    accepted = user.policies.filter(version=held.version).first() if user else None
+    asked = user is None or must_accept(user) is not None
+    accepted = None if asked or user is None else user.policies.filter(version=held.version).first()
     return render(request, "accounts/policy.html", {"policy": held, "accepted": accepted, "next": after})
 
 

@@ -57,6 +57,17 @@ def test_a_new_version_is_asked_for_again_and_the_old_answer_is_kept(browser_of,
     assert set(viewer.policies.values_list("version", flat=True)) == {"2026-1", "2027-1"}
 
 
+def test_who_is_asked_again_for_an_earlier_version_can_accept_it(browser_of, viewer, settings):
+    browser = browser_of(viewer)
+    for version in ("2026-1", "2027-1"):
+        settings.USAGE_POLICY_VERSION = version
+        browser.post("/policy/", {"version": version})
+    settings.USAGE_POLICY_VERSION = "2026-1"
+    assert "I accept" in browser.get("/policy/").text
+    browser.post("/policy/", {"version": "2026-1"})
+    assert browser.get("/projects/").status_code == 200
+
+
 def test_without_a_version_the_text_itself_is_the_version(viewer, settings, policy):
     settings.USAGE_POLICY_VERSION = ""
     first = must_accept(viewer)
