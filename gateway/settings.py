@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "gateway.seen_as.SeenAsMiddleware",
     "gateway.pages.PrivatePagesMiddleware",
     "gateway.pages.UsagePolicyMiddleware",
     "gateway.errors.PageErrorMiddleware",

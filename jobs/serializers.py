@@ -9,7 +9,7 @@ from jobs.services.access import Running
 from jobs.states import JobState
 from projects.roles import Role
 from projects.services.rules import PURPOSE_LENGTH
-from storage.models import Upload
+from storage.models import TransferLink, Upload
 
 LARGEST_LOG_PIECE = 1024 * 1024
 
@@ -260,6 +260,17 @@ class EndingUploadSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class EndingLinkSerializer(serializers.ModelSerializer):
+    """A transfer link that is live."""
+
+    created_by = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = TransferLink
+        fields = ("id", "path", "label", "expires_at", "created_by")
+        read_only_fields = fields
+
+
 class WeakerSerializer(serializers.Serializer):
     """Somebody who keeps a weaker role for another reason."""
 
@@ -275,3 +286,4 @@ class EndingSerializer(serializers.Serializer):
     kept = serializers.IntegerField(read_only=True, help_text="How many keep their role for another reason.")
     jobs = EndingJobSerializer(many=True, read_only=True, help_text="Of people who could run nothing any more.")
     uploads = EndingUploadSerializer(many=True, read_only=True, help_text="These would stop.")
+    links = EndingLinkSerializer(many=True, read_only=True, help_text="These would be refused.")

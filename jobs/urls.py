@@ -2,13 +2,16 @@
 
 from django.urls import path
 
-from jobs.views import acls, home, job, operator, run
+from jobs.views import access, acls, home, job, operator, run
 
 app_name = "jobs"
 urlpatterns = [
     path("tools/", home.tools, name="tools"),
     path("tools/<slug:tool>/", home.tool, name="tool"),
     path("projects/<uuid:project_id>/jobs/", job.job_list, name="list"),
+    path("projects/<uuid:project_id>/people/<uuid:user_id>/remove/", access.member_remove, name="member_remove"),
+    path("projects/<uuid:project_id>/people/groups/<uuid:grant_id>/remove/", access.grant_remove, name="grant_remove"),
+    path("projects/<uuid:project_id>/leave/", access.leave, name="leave"),
     path("projects/<uuid:project_id>/run/<slug:tool>/", run.run, name="run"),
     path("projects/<uuid:project_id>/matches/", run.matches, name="matches"),
     path("jobs/<uuid:job_id>/", job.job, name="job"),

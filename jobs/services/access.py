@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import models
+from django.utils import timezone
 
 from accounts.models import User
 from common.errors import PortolanError, UserError
@@ -18,7 +19,8 @@ from projects.permissions import get_project, roles_by_person
 from projects.roles import RULES, Action, Role, at_least
 from projects.services.grants import grant_of
 from projects.services.rules import membership_of
-from storage.models import Upload, UploadState
+from storage.links.rights import WRITING, Right
+from storage.models import TransferLink, Upload, UploadState
 
 log = logging.getLogger("portolan.access")
 
@@ -44,7 +46,7 @@ class Ending:
 
     ``losing`` have no role left, ``weaker`` a weaker one, and ``kept`` is how many have the same role for another
     reason. ``jobs`` are the running ones of people who can run none any more (``cut``), ``uploads`` the open ones of
-    people who can upload no more.
+    people who can upload no more, ``links`` the live ones that would be refused.
     """
 
     project: Project
@@ -55,6 +57,7 @@ class Ending:
     cut: list[UUID]
     jobs: list[Job]
     uploads: list[Upload]
+    links: list[TransferLink]
 
 
 def what_ends(user: User, project_id: UUID | str, *, member: UUID | str = "", grant: UUID | str = "") -> Ending:
@@ -78,6 +81,7 @@ def what_ends(user: User, project_id: UUID | str, *, member: UUID | str = "", gr
         kept=_reached(project, reason) - len(touched),
         cut=cut,
         jobs=list(_jobs(project, cut)),
+        links=_links(project, [one.pk for one in named if one.pk not in after], _cut(touched, after, Action.WRITE)),
         uploads=list(_uploads(project, _cut(touched, after, Action.WRITE))),
     )
 
@@ -143,6 +147,13 @@ def _jobs(project: Project, keys: list[UUID]) -> models.QuerySet[Job]:
 def _uploads(project: Project, keys: list[UUID]) -> models.QuerySet[Upload]:
     found = Upload.objects.filter(folder__project=project, state=UploadState.OPEN, created_by__in=keys)
     return found.select_related("created_by")
+
+
+def _links(project: Project, gone: list[UUID], readers: list[UUID]) -> list[TransferLink]:
+    """Live links that would be refused: all of people who lose everything, and those that write of who only reads."""
+    found = TransferLink.objects.filter(folder__project=project, revoked_at=None, expires_at__gt=timezone.now())
+    mine = found.filter(created_by__in=[*gone, *readers]).select_related("created_by")
+    return [link for link in mine if link.created_by_id in gone or WRITING.intersection(map(Right, link.rights))]
 
 
 def _cancel(user: User, ending: Ending) -> int:

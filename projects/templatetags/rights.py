@@ -25,3 +25,9 @@ def rights(context: template.Context, project: Project) -> dict[str, object]:
 def roles_below(role: Role | None) -> list[Role]:
     """The roles that a person with ``role`` may give: an owner any, a manager those below owner."""
     return [given for given in Role if role == Role.OWNER or given != Role.OWNER]
+
+
+@register.simple_tag
+def roles_of_groups() -> list[Role]:
+    """The roles that a group may have: owners are people."""
+    return [given for given in Role if given != Role.OWNER]

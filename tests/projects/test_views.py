@@ -67,13 +67,13 @@ def test_a_viewer_cannot_add_a_person(browser_of, project, viewer, stranger):
 def test_a_role_is_changed_and_taken_away(browser_of, project, manager, viewer):
     browser_of(manager).post(at(project, "member_change", viewer.pk), {"role": "contributor"})
     assert Membership.objects.get(project=project, user=viewer).role == Role.CONTRIBUTOR
-    browser_of(manager).post(at(project, "member_remove", viewer.pk))
+    browser_of(manager).post(reverse("jobs:member_remove", args=[project.pk, viewer.pk]))
     assert not Membership.objects.filter(project=project, user=viewer).exists()
 
 
 def test_the_last_owner_is_told_why_they_cannot_leave(browser_of, project, owner):
     came_from = {"HTTP_REFERER": f"http://testserver{at(project, 'people')}"}
-    page = browser_of(owner).post(at(project, "leave"), follow=True, **came_from)
+    page = browser_of(owner).post(reverse("jobs:leave", args=[project.pk]), follow=True, **came_from)
     assert page.redirect_chain == [(at(project, "people"), 303)]
     assert "note error" in page.text
 
