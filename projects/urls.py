@@ -44,7 +44,6 @@ urlpatterns = [
     path("groups/<uuid:group_id>/", groups.group, name="group"),
     path("groups/<uuid:group_id>/delete/", groups.group_delete, name="group_delete"),
     path("groups/<uuid:group_id>/people/<uuid:user_id>/remove/", groups.seat_remove, name="seat_remove"),
-    path("projects/<uuid:project_id>/activity/", project.activity, name="activity"),
     path("projects/<uuid:project_id>/settings/", project.settings, name="settings"),
     path("projects/<uuid:project_id>/archive/", project.archive, name="archive"),
     path("projects/<uuid:project_id>/restore/", project.restore, name="restore"),
