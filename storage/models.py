@@ -255,3 +255,18 @@ class LinkUpload(models.Model):
 
     upload = models.OneToOneField(Upload, on_delete=models.CASCADE, related_name="of_link")
     link = models.ForeignKey(TransferLink, on_delete=models.CASCADE, related_name="uploads")
+
+
+class DavNote(models.Model):
+    """What WebDAV clients have left at a path: locks, and properties of their own."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="dav_notes")
+    kind = models.CharField(max_length=4)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the key, which may be too long for an index.")
+    key = models.TextField()
+    value = models.JSONField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["folder", "kind", "digest"], name="one_dav_note_per_key")
+        ]

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.functions import Concat, Substr
 from django.utils import timezone
 
@@ -80,7 +80,8 @@ def is_current(folder: Folder, row: FileSum) -> bool:
 
 def moved(folder: Folder, source: str, target: str) -> None:
     """The checksums go with a file or folder that was moved."""
-    FileSum.objects.filter(folder=folder, path=target).delete()
+    # What had the target's name before is gone, but its rows may not be.
+    FileSum.objects.filter(Q(path=target) | Q(path__startswith=f"{target}/"), folder=folder).delete()
     FileSum.objects.filter(folder=folder, path=source).update(path=target)
     below = FileSum.objects.filter(folder=folder, path__startswith=f"{source}/")
     below.update(path=Concat(Value(target), Substr("path", len(source) + 1)))

@@ -11,6 +11,7 @@ from storage.paths import (
     open_beneath,
     parent_of,
     plain_errors,
+    refuse_locked,
     remove_beneath,
     rename_beneath,
 )
@@ -32,6 +33,7 @@ def name_it(root: Path, fd: int, target: str, *, replace: Inner | None = None) -
     With ``replace``, a free name in the hidden area, a file under the target's name gives way at once.
     """
     first = replace or clean_new(target)
+    refuse_locked(root, clean_new(target))
     with parent_of(root, first) as (above, name):
         os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=above, follow_symlinks=True)
         if replace is None:

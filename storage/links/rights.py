@@ -66,16 +66,3 @@ NEEDS: dict[Operation, tuple[frozenset[Right], frozenset[Activity]]] = {
     Operation.PROPERTIES: (frozenset({Right.WRITE_NEW}), frozenset({Activity.UPDATE_METADATA})),
     Operation.LOCK: (frozenset({Right.WRITE_NEW}), frozenset({Activity.UPLOAD})),
 }
-_ACTIVITIES: dict[Right, tuple[Activity, ...]] = {
-    Right.LIST: (Activity.LIST,),
-    Right.READ: (Activity.DOWNLOAD,),
-    Right.WRITE_NEW: (Activity.UPLOAD, Activity.MANAGE, Activity.UPDATE_METADATA),
-    Right.OVERWRITE: (Activity.UPLOAD, Activity.DELETE),
-    Right.DELETE: (Activity.DELETE, Activity.MANAGE),
-}
-
-
-def activities_of(rights: list[str]) -> list[Activity]:
-    """The activities that a token for ``rights`` names, in dCache's order."""
-    named = {activity for right in rights for activity in _ACTIVITIES[Right(right)]} | {Activity.READ_METADATA}
-    return [activity for activity in Activity if activity in named]

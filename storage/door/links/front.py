@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common.errors import PortolanError, UserError
 from storage.door.http import Reply, Request
+from storage.door.links import dav
 from storage.door.links.giving import give
 from storage.door.links.taking import take
 from storage.door.links.visits import COLLECTION, Visit, enter_by, settle
@@ -17,8 +18,8 @@ STATUS_OF_CODE = {
     "link_bytes_used": 413,
     "precondition_failed": 412,
     "project_full": 507,
+    "dav_locked": 423,
 }
-METHODS = "OPTIONS, GET, HEAD, PUT"
 
 
 async def answer(request: Request, prefix: str) -> Reply:
@@ -46,4 +47,6 @@ async def _answered(visit: Visit) -> Reply:
         return await give(visit)
     if method == "PUT":
         return await take(visit)
+    if method in dav.METHODS:
+        return await dav.answer(visit)
     raise UserError("This method has no meaning here.", code="method_not_allowed")

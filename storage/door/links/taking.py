@@ -15,13 +15,14 @@ from common.errors import Forbidden, NotFound, PortolanError, QuotaExceeded, Sta
 from storage import quota
 from storage.door import sessions
 from storage.door.http import Reply, json_reply
+from storage.door.links.dav import respect_locks
 from storage.door.links.visits import Visit, refuse_root
 from storage.door.pouring import WRITE_BYTES, Cut
 from storage.door.threads import finishing, on_disk, on_rows
 from storage.links import traffic
 from storage.links.rights import Operation
 from storage.links.spool import STEP_BYTES, Spool
-from storage.paths import clean_new, stat_beneath
+from storage.paths import clean_new, refuse_locked, stat_beneath
 from storage.services import link_uploads
 from storage.services.uploads import LARGEST
 from storage.streaming import open_for_reading
@@ -52,6 +53,8 @@ async def take(visit: Visit) -> Reply:
     old = await on_disk(_old, visit, path)
     await visit.need(Operation.CREATE if old is None else Operation.REPLACE)
     _check_conditions(visit, old)
+    await on_disk(refuse_locked, visit.here.root, path)
+    await respect_locks(visit)
     size = part.length if part.length is not None else 0
     await (visit.spend(size) if part.start == 0 else _spend_more(visit, size))
     try:

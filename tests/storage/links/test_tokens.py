@@ -32,10 +32,10 @@ def refused(token, link_id):
     return told.value.code
 
 
-def test_a_token_says_what_its_rights_mean_in_dcaches_words(link):
-    found = tokens.read(tokens.mint(link), link.pk)
-    assert found.activities == {Activity.LIST, Activity.DOWNLOAD, Activity.READ_METADATA}
-    assert abs(found.before - link.expires_at) < timedelta(seconds=1)
+def test_a_fresh_token_is_short_enough_for_a_password_and_opens_what_its_row_says(link):
+    token = tokens.mint(link)
+    assert len(token) < 250
+    assert tokens.read(token, link.pk) == tokens.Narrowing()
 
 
 def test_a_holder_narrows_and_conditions_add_up(link):
@@ -45,7 +45,7 @@ def test_a_holder_narrows_and_conditions_add_up(link):
     )  # fmt: skip
     found = tokens.read(token, link.pk)
     assert found.activities == {Activity.LIST}
-    assert found.before <= link.expires_at
+    assert found.before.isoformat() == "2029-01-01T00:00:00+01:00"
     assert [len(networks) for networks in found.networks] == [2, 1]
     assert found.limits == ("a", "a/b")
 
@@ -57,10 +57,10 @@ def test_a_root_moves_the_address_down_and_never_up(link):
 
 
 def test_a_token_that_was_widened_is_refused(link):
-    macaroon = Macaroon.deserialize(tokens.mint(link))
-    macaroon.caveats = macaroon.caveats[1:]
+    macaroon = Macaroon.deserialize(narrowed(tokens.mint(link), "activity:LIST"))
+    macaroon.caveats = []
     assert refused(macaroon.serialize(), link.pk) == "bad_link_token"
-    changed = Macaroon.deserialize(tokens.mint(link))
+    changed = Macaroon.deserialize(narrowed(tokens.mint(link), "activity:LIST"))
     changed.caveats[0].caveat_id = b"activity:LIST,DOWNLOAD,UPLOAD,DELETE,MANAGE"
     assert refused(changed.serialize(), link.pk) == "bad_link_token"
 
@@ -107,4 +107,4 @@ def test_garbage_is_refused(link):
 
 
 def test_a_token_with_very_many_conditions_is_refused(link):
-    assert refused(narrowed(tokens.mint(link), *["home:/"] * 99), link.pk) == "bad_link_token"
+    assert refused(narrowed(tokens.mint(link), *["home:/"] * 101), link.pk) == "bad_link_token"
