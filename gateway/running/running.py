@@ -3,13 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from django.conf import settings
 
-from gateway.running.services import Instance, refuse_taken_ports, services_of
+from gateway.running.services import Instance, Service, refuse_taken_ports, services_of
 from gateway.running.supervisor import Supervisor, only_runner
 
 LOOK_SECONDS = 0.2
@@ -62,17 +62,18 @@ def serve(
     end_jobs: bool = False,
     started: Callable[[], None] = lambda: None,
     done: Callable[[], bool] = lambda: False,
+    extra: Sequence[Service] = (),
 ) -> None:
     """The instance ran until a signal came or ``done()`` was True; no service is left.
 
     ``started`` is called once when all services are up. With ``end_jobs`` running jobs end too; without it they go
-    on and are found again at the next start.
+    on and are found again at the next start. ``extra`` services are started before the instance's own.
     """
     instance = this_instance()
     with only_runner(instance.home), ending_on_signals() as stop:
         refuse_taken_ports(instance)
         prepare()
-        supervisor = Supervisor(services_of(instance), home=instance.home, say=say)
+        supervisor = Supervisor([*extra, *services_of(instance)], home=instance.home, say=say)
         try:
             supervisor.start(interrupted=lambda: bool(stop))
             if not stop:

@@ -12,6 +12,7 @@ import httpx
 from django.conf import settings
 
 from common.errors import Unavailable
+from gateway.running import institutes
 from gateway.running.client import Gateway, WalkFailed
 from gateway.running.people import ensure_people, fresh_token, introduction
 from gateway.running.setup import prepare
@@ -23,9 +24,10 @@ SAMPLE_SECONDS = 600
 class Story:
     """The walk in a thread of its own, so that the runner goes on tending the services."""
 
-    def __init__(self, say: Callable[[str], None], *, once: bool) -> None:
+    def __init__(self, say: Callable[[str], None], *, once: bool, oidc: bool = False) -> None:
         self.say = say
         self.once = once
+        self.oidc = oidc
         self.problem = "It was stopped before the results were there."
         self._thread = threading.Thread(target=self._walk, daemon=True)
         self._passwords: dict[str, str] = {}
@@ -67,7 +69,9 @@ class Story:
         lines = ["", f"All three results are there and checked ({time.monotonic() - self._began:.0f} s). Look at them:"]
         lines += [f"  {job.tool:<16} {url}/jobs/{job.job_id}/   ({job.found})" for job in jobs]
         lines += [f"  {'the project':<16} {url}/projects/{project}/", "", "Sign in as one of:"]
-        lines += [*introduction(self._passwords), "", "Or ask the API:"]
+        lines += [*introduction(self._passwords), ""]
+        lines += [*institutes.introduction(), ""] if self.oidc else []
+        lines += ["Or ask the API:"]
         lines += [f"  curl -H 'Authorization: Bearer {token}' {url}/api/v1/projects/{project}/jobs/", ""]
         return lines if self.once else [*lines, "Serving until Ctrl-C."]
 
