@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.entitlements import Entitlement, Namespaces, parse_all, typed
 from accounts.models import ExternalIdentity, Group, Seat, User
+from accounts.providers import provider_of
 from common.errors import UserError
 
 # (namespace, path, role, direct): what a seat says, without whose it is.
@@ -44,7 +45,8 @@ def refresh_groups(identity: ExternalIdentity, claims: Mapping[str, object], *, 
 
 def namespaces_of(issuer: str) -> Namespaces:
     """The namespaces whose groups ``issuer`` may tell; none for an issuer that is not known."""
-    return settings.GROUP_NAMESPACES.get(issuer.rstrip("/"), {})
+    provider = provider_of(issuer)
+    return provider.groups if provider is not None else settings.GROUP_NAMESPACES.get(issuer.rstrip("/"), {})
 
 
 def groups_of(user: User) -> QuerySet[Group]:

@@ -26,6 +26,8 @@ MEASUREMENTS = {
     "queries": ("bench.pages", "queries"),
     "listing": ("bench.pages", "listing"),
     "upload": ("bench.transfer", "upload"),
+    "identity": ("bench.identity", "requests"),
+    "removal": ("bench.identity", "removal"),
     "demo": ("bench.demo", "demo"),
 }
 

@@ -76,6 +76,43 @@ def _upload(found: Figures) -> list[str]:
     ]
 
 
+def _identity(found: Figures) -> list[str]:
+    rows = [f"| {name} | {rate:.0f} | × {found['ratio'][name]:.2f} |" for name, rate in found["per_second"].items()]
+    told = [
+        f"{name}: {sum(calls.values())} ({', '.join(f'{count} {what}' for what, count in sorted(calls.items()))})"
+        for name, calls in found["provider_calls"].items()
+    ]
+    return [
+        "## Who asks",
+        "",
+        "`GET /api/v1/me/`, one request after the other on one connection, the four in turns.",
+        "",
+        "| by | requests a second | |",
+        "|---|---|---|",
+        *rows,
+        "",
+        f"Questions to the provider in {found['requests']:,} requests with one token, which took {found['s']:.0f} s: "
+        f"{'; '.join(told)}. Its word on a token is kept for 120 s.",
+    ]
+
+
+def _removal(found: Figures) -> list[str]:
+    rows = [
+        f"| {name} | {one['most_ms']:.0f} ms | {one['times']} |"
+        for name, one in sorted(found.items(), key=lambda x: x[0])
+    ]
+    return [
+        "## From “remove” to the last request let in",
+        "",
+        "A member asks as fast as possible on each way while an owner removes them. The latest start of a request that "
+        "was still let in, after the answer to the removal; 0 ms: none.",
+        "",
+        "| way | latest | removals |",
+        "|---|---|---|",
+        *rows,
+    ]
+
+
 def _demo(found: Figures) -> list[str]:
     return [
         "## make demo ONCE=1",
@@ -92,5 +129,7 @@ SECTIONS = {
     "queries": _queries,
     "listing": _listing,
     "upload": _upload,
+    "identity": _identity,
+    "removal": _removal,
     "demo": _demo,
 }

@@ -8,7 +8,7 @@ from tests.accounts.fake_provider import FakeProvider
 
 @pytest.fixture(scope="module")
 def fakes():
-    found = FakeProvider("egi"), FakeProvider("helmholtz")
+    found = FakeProvider("fake"), FakeProvider("helmholtz")
     yield found
     for fake in found:
         fake.server.shutdown()
@@ -38,5 +38,5 @@ def both(fakes, configure):
 
 
 @pytest.fixture
-def egi(both):
+def fake(both):
     return both[0]

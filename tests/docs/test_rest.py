@@ -9,10 +9,12 @@ import pytest
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SCRIPTS = ["main_job.sh", "main_job.py"]
+# Those of institutes' tokens are run in tests/oidc/test_agents.py, with a provider and an agent.
+SIGN_IN = ["personal_token.sh", "oidc_agent.sh", "device_flow.py"]
 TOOLS = ["movie_alignment", "first_map", "resolution_map"]
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", [*SCRIPTS, *SIGN_IN])
 def test_the_page_shows_the_script_as_it_is(name):
     assert (DOCS / "examples" / name).read_text() in (DOCS / "rest.md").read_text()
 
@@ -41,3 +43,18 @@ def test_the_script_brings_three_results(live_portolan, tmp_path, name):
         files = [path for path in (tmp_path / "results" / tool).rglob("*") if path.is_file()]
         assert files, tool
         assert all(path.stat().st_size > 0 for path in files)
+
+
+@pytest.mark.slow
+def test_a_token_for_one_purpose_is_made_used_and_ended(live_portolan):
+    done = subprocess.run(
+        ["sh", str(DOCS / "examples" / "personal_token.sh")],
+        env=os.environ | {"PORTOLAN_URL": live_portolan.url, "PORTOLAN_TOKEN": live_portolan.token()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "I am researcher with the scope read" in done.stdout
+    assert done.stdout.endswith("token_revoked\n")
