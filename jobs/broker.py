@@ -1,25 +1,83 @@
-"""Which site runs a job, and why, in words."""
+"""Which site and queue run a job, and why, in words.
+
+Every site is weighed: tool, permission, state, resources, limits, health, bytes to copy, and the wait that past jobs
+had there. Of those that can, the soonest is taken; one that does not answer, is full, or has less than the tool would
+like comes after all others. Nothing is asked of the sites themselves.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from django.db.models import Count, Q
+
+from accounts.groups import groups_of
+from accounts.models import User
 from common.errors import Unavailable, UserError
-from jobs.models import ComputeSite
+from jobs import past
+from jobs.models import ComputeSite, Queue
 from jobs.registry import ToolInfo
+from jobs.requests import Wanted
+from jobs.states import ACTIVE
+from storage.models import StorageSite
 
 LEFT_FOR_THE_REST_MB = 1024
+SCALED = {"cores": "cores", "memory_mb": "MB of memory"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What is to be placed: ``bytes`` of inputs lie at ``storage``; ``site`` and ``queue`` are the person's wish."""
+
+    tool: ToolInfo
+    user: User
+    storage: StorageSite
+    wanted: Wanted
+    bytes: int = 0
+    site: str | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One queue of a site, weighed. ``refused`` says why it can't be; else ``notes`` what speaks for or against it."""
+
+    site: ComputeSite
+    queue: Queue
+    wanted: Wanted
+    refused: str = ""
+    code: str = ""
+    beside: str = ""
+    notes: list[str] = field(default_factory=list)
+    rank: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The site's name, with the queue's where it has several."""
+        return f"{self.site.name}, {self.queue.name}" if self.queue.name else self.site.name
+
+    def told(self, *, chosen: bool) -> dict[str, object]:
+        """As it is kept with the job."""
+        words = self.refused or " ".join(self.notes)
+        return {"site": self.site.name, "queue": self.queue.name, "chosen": chosen, "possible": not self.refused,
+                "words": words}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Where a job is to run and with what; ``reasons`` says why, a sentence each."""
+    """Where a job is to run and with what; ``reasons`` says why, a sentence each, ``weighed`` the same as data."""
 
     site: ComputeSite
+    queue: str
     cores: int
     memory_mb: int
+    tasks: int
+    gpus: int
+    wall_seconds: int | None
     reasons: list[str]
+    weighed: list[dict[str, object]]
 
 
 def ensure_local_site() -> ComputeSite:
@@ -33,43 +91,162 @@ def ensure_local_site() -> ComputeSite:
     return site
 
 
-def choose(tool: ToolInfo, *, site: str | None, cores: int | None, memory_mb: int | None) -> Choice:
-    """The site for a job; UserError beside ``site``, ``cores`` or ``memory_mb`` where what is asked can't be had."""
-    found, reason = _site(site)
-    least = tool.tool.requirement("ResourceRequirement") or {}
-    wanted_cores = cores or tool.form.queue.cores or _number(least.get("coresMin")) or 1
-    wanted_memory = memory_mb or tool.form.queue.memory_mb or _number(least.get("ramMin")) or 1024
-    reasons = [reason]
-    if cores is None and wanted_cores > found.cores:
-        reasons.append(f"The tool would like {wanted_cores} cores; {found.name} has {found.cores}.")
-        wanted_cores = found.cores
-    if memory_mb is None and wanted_memory > found.memory_mb:
-        reasons.append(f"The tool would like {wanted_memory} MB of memory; {found.name} has {found.memory_mb} MB.")
-        wanted_memory = found.memory_mb
-    _check("cores", wanted_cores, found.cores, f"{found.name} has {found.cores} cores.")
-    _check("memory_mb", wanted_memory, found.memory_mb, f"{found.name} has {found.memory_mb} MB of memory.")
-    return Choice(site=found, cores=wanted_cores, memory_mb=wanted_memory, reasons=reasons)
+def choose(ask: Ask) -> Choice:
+    """Where the job runs; UserError beside ``site``, ``queue``, ``cores`` … where what is asked can't be had."""
+    found = weigh(ask)
+    if ask.site and not any(one.site.name == ask.site for one in found):
+        raise UserError(f"There is no compute site “{ask.site}”.", code="unknown_site", field="site")
+    if ask.queue and not any(one.queue.name == ask.queue for one in found if ask.site in (None, "", one.site.name)):
+        raise UserError(f"There is no queue “{ask.queue}” there.", code="unknown_queue", field="queue")
+    meant = [one for one in found if ask.site in (None, "", one.site.name) and ask.queue in (None, "", one.queue.name)]
+    able = sorted((one for one in meant if not one.refused), key=lambda one: one.rank)
+    if not able:
+        raise _none_of(meant, ask)
+    best = able[0]
+    why = "chosen by you" if ask.site else "chosen" if len(able) > 1 else "the only one that can"
+    best = replace(best, notes=[f"{why[:1].upper()}{why[1:]}.", *best.notes])
+    others = [one for one in found if (one.site.pk, one.queue.name) != (best.site.pk, best.queue.name)]
+    return Choice(
+        site=best.site, queue=best.queue.name, cores=best.wanted.cores, memory_mb=best.wanted.memory_mb,
+        tasks=best.wanted.tasks, gpus=best.wanted.gpus, wall_seconds=best.wanted.wall_seconds,
+        reasons=[f"{one.name}: {one.refused or ' '.join(one.notes)}" for one in (best, *others)],
+        weighed=[best.told(chosen=True), *(one.told(chosen=False) for one in others)],
+    )  # fmt: skip
 
 
-def _site(name: str | None) -> tuple[ComputeSite, str]:
-    if name:
-        found = ComputeSite.objects.filter(name=name).first()
-        if found is None:
-            raise UserError(f"There is no compute site “{name}”.", code="unknown_site", field="site")
-        if not found.enabled:
-            raise UserError(f"The site “{name}” takes no jobs now.", code="site_disabled", field="site")
-        return found, f"{found.name}: chosen by you."
+def weigh(ask: Ask) -> list[Candidate]:
+    """Every queue of every site that is switched on, or that the person named."""
     ensure_local_site()
-    found = ComputeSite.objects.filter(enabled=True).order_by("created_at").first()
-    if found is None:
-        raise Unavailable("No compute site takes jobs now.", code="no_site", hint="Ask the operator.")
-    return found, f"{found.name}: the first site that takes jobs."
+    mine = Count("jobs", filter=Q(jobs__state__in=ACTIVE, jobs__submitted_by=ask.user))
+    sites = ComputeSite.objects.annotate(unfinished=Count("jobs", filter=Q(jobs__state__in=ACTIVE)), mine=mine)
+    shown = sites.filter(Q(enabled=True) | Q(name=ask.site or ""))
+    groups = set(groups_of(ask.user).values_list("pk", flat=True))
+    found = []
+    for site in shown.order_by("created_at").prefetch_related("queues", "shares", "people", "groups"):
+        refused = _refused(site, ask, groups)
+        waits = {} if refused[0] else past.waits(site)
+        found += [_weighed(site, queue, ask, refused, waits) for queue in queues_of(site)]
+    return found
 
 
-def _check(field: str, wanted: int, most: int, words: str) -> None:
-    if not 1 <= wanted <= most:
-        raise UserError(f"{words} Ask for 1 to {most}.", code="too_large", field=field)
+def queues_of(site: ComputeSite) -> list[Queue]:
+    """The site's queues; one of the site's own size where it has no rows."""
+    rows = list(site.queues.all())
+    wall = site.settings.get("wall_seconds")
+    return rows or [Queue(site=site, cores=site.cores, memory_mb=site.memory_mb, wall_seconds=wall)]
 
 
-def _number(value: object) -> int:
-    return int(value) if isinstance(value, int | float) else 0
+def may_use(site: ComputeSite, user: User, groups: Iterable[object]) -> bool:
+    """True when the person, or one of the groups (their keys) they are in, may use the site."""
+    if site.open_to_all or user in site.people.all():
+        return True
+    return bool({group.pk for group in site.groups.all()} & set(groups))
+
+
+def _refused(site: ComputeSite, ask: Ask, groups: Iterable[object]) -> tuple[str, str]:
+    """(code, words) of what rules the whole site out; empty when nothing does."""
+    if not site.enabled:
+        return "site_disabled", "takes no jobs now."
+    if site.draining_since is not None:
+        why = f" ({site.drain_reason})" if site.drain_reason else ""
+        return "site_disabled", f"takes no new jobs now{why}."
+    if not may_use(site, ask.user, groups):
+        return "site_forbidden", "is not open to you or your groups."
+    if not site.has_tool(ask.tool.name):
+        return "no_tool", f"does not have {ask.tool.title}."
+    return "", ""
+
+
+def _weighed(
+    site: ComputeSite, queue: Queue, ask: Ask, refused: tuple[str, str], waits: Mapping[str, float]
+) -> Candidate:
+    if refused[0]:
+        return Candidate(site=site, queue=queue, wanted=ask.wanted, code=refused[0], refused=refused[1], beside="site")
+    fitted, short = _fitted(ask.wanted, queue)
+    if isinstance(short, tuple):
+        field_, words = short
+        return Candidate(site=site, queue=queue, wanted=fitted, code="too_large", refused=words, beside=field_)
+    copying, notes = _copying(site, ask)
+    wait = waits.get(queue.name)
+    notes += short
+    if wait is not None:
+        notes.append(f"Jobs began after about {in_words(wait)} there.")
+    full = _full(site)
+    notes += [full] if full else []
+    notes += [] if site.healthy else ["It does not answer just now."]
+    worse = (bool(short), not site.healthy, bool(full))
+    rank = (*worse, copying + (wait or 0.0), site.created_at.timestamp(), queue.position)
+    return Candidate(site=site, queue=queue, wanted=fitted, notes=notes, rank=rank)
+
+
+def _fitted(wanted: Wanted, queue: Queue) -> tuple[Wanted, list[str] | tuple[str, str]]:
+    """What the job gets in the queue, with notes where it is less than the tool would like; or (field, why not)."""
+    if wanted.gpus > queue.gpus:
+        return wanted, ("site", "has no GPU queue." if not queue.gpus else f"has {queue.gpus} GPUs on a node.")
+    notes, got = [], wanted if queue.mpi else replace(wanted, tasks=1)
+    for name, unit in SCALED.items():
+        asked, most = getattr(wanted, name), getattr(queue, name)
+        if name in wanted.firm and not 1 <= asked <= most:
+            return wanted, (name, f"has {most} {unit}. Ask for 1 to {most}.")
+        if asked > most:
+            notes.append(f"The tool would like {asked} {unit}; it has {most}.")
+            got = replace(got, **{name: most})
+    limit = queue.wall_seconds
+    if limit and (wanted.wall_seconds or 0) > limit:
+        words = f"lets jobs run for {in_words(limit)}; this one asks for {in_words(wanted.wall_seconds or 0)}."
+        if "wall_seconds" in wanted.firm:
+            return wanted, ("wall_seconds", words)
+        notes.append(f"It {words}")
+    got = replace(got, wall_seconds=min(filter(None, (limit, wanted.wall_seconds)), default=None))
+    return got, notes
+
+
+def _copying(site: ComputeSite, ask: Ask) -> tuple[float, list[str]]:
+    """Seconds that the inputs need to get there, in words too."""
+    if not site.stages(ask.storage):
+        return 0.0, []
+    seconds = ask.bytes / past.bytes_a_second(site)
+    return seconds, [f"{size_in_words(ask.bytes)} to copy, about {in_words(seconds)}."]
+
+
+def _full(site: ComputeSite) -> str:
+    """Why a job would have to wait for others; empty when it would not."""
+    mine, all_of_them = getattr(site, "mine", 0), getattr(site, "unfinished", 0)
+    if site.most_jobs_each and mine >= site.most_jobs_each:
+        return f"You have {mine} of {site.most_jobs_each} jobs there; this one would wait."
+    if site.most_jobs and all_of_them >= site.most_jobs:
+        return f"It has {all_of_them} of {site.most_jobs} jobs; this one would wait."
+    return ""
+
+
+def _none_of(meant: list[Candidate], ask: Ask) -> UserError | Unavailable:
+    if ask.site or ask.wanted.firm or len(meant) == 1:
+        worst = max(meant, key=lambda one: one.code == "too_large")
+        if worst.code == "site_disabled" and not ask.site:
+            return Unavailable("No compute site takes jobs now.", code="no_site", hint="Ask the operator.")
+        words = f"{worst.name} {worst.refused}"
+        return UserError(words, code=worst.code, field=worst.beside, hint="Choose another site, or ask for less.")
+    if not meant:
+        return Unavailable("No compute site takes jobs now.", code="no_site", hint="Ask the operator.")
+    words = " ".join(f"{one.name} {one.refused}" for one in meant)
+    return Unavailable(f"No site can run this job. {words}", code="no_site", hint="Ask the operator.")
+
+
+def in_words(seconds: float) -> str:
+    """A span of time as people say it."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("min", 60)):
+        if seconds >= size:
+            count = round(seconds / size, 1 if seconds < 10 * size and unit != "min" else 0)
+            shown = f"{count:g}"
+            return f"{shown} {unit}" if unit == "min" or shown == "1" else f"{shown} {unit}s"
+    return f"{seconds:.0f} s"
+
+
+def size_in_words(count: int) -> str:
+    """A number of bytes as people say it."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Group, User
 from common.errors import StateConflict
 from common.models import UUIDModel
 from jobs.states import ACTIVE, MOVES, JobState
 from projects.models import Project
+from storage.models import StorageSite
+
+SICK = 0.5
 
 
 class ComputeSite(UUIDModel):
-    """Where jobs run: a scheduler, the runner of its commands, and a work root."""
+    """Where jobs run: a scheduler, the runner of its commands, and a work root.
+
+    ``work_root`` "" means that the site sees all project folders at the same paths. Else it sees those of ``shares``,
+    and the inputs of other projects' jobs are copied below ``work_root``, a directory on the site.
+
+    ``tools`` says what is installed:
+    ``{tool or "*": {"setup": [[word, …]], "environment": {…}, "wrapper": [word, …]}}``.
+    An empty one means every tool, as it is; else the tools that are named, or all when ``*`` is. ``setup`` are commands
+    that come first (``module load relion``), ``wrapper`` are words before the tool's own (``apptainer exec image``).
+    """
 
     name = models.CharField(max_length=60, unique=True)
     scheduler = models.CharField(max_length=30, default="local")
@@ -24,10 +36,64 @@ class ComputeSite(UUIDModel):
     memory_mb = models.PositiveIntegerField(default=2048, help_text="Memory that jobs may use together.")
     enabled = models.BooleanField(default=True)
     settings: models.JSONField = models.JSONField(default=dict, blank=True)
+    work_root = models.CharField(max_length=1000, blank=True)
+    shares = models.ManyToManyField(StorageSite, blank=True, related_name="+")
+    tools: models.JSONField = models.JSONField(default=dict, blank=True)
+    most_jobs = models.PositiveIntegerField(null=True, blank=True, help_text="Unfinished jobs at once.")
+    most_jobs_each = models.PositiveIntegerField(null=True, blank=True, help_text="The same, of one person.")
+    open_to_all = models.BooleanField(default=True, help_text="Else only the people and groups that are named.")
+    people = models.ManyToManyField(User, blank=True, related_name="+")
+    groups = models.ManyToManyField(Group, blank=True, related_name="+")
+    draining_since = models.DateTimeField(null=True, blank=True, help_text="It takes no new jobs since then.")
+    drain_reason = models.CharField(max_length=300, blank=True)
     polled_at = models.DateTimeField(null=True, blank=True, help_text="When somebody last began to ask it.")
     last_answer_at = models.DateTimeField(null=True, blank=True)
     last_problem = models.TextField(blank=True)
     last_problem_at = models.DateTimeField(null=True, blank=True)
+    error_rate = models.FloatField(default=0.0, help_text="Of the last twenty questions or so: 0 none, 1 all failed.")
+    probe: models.JSONField = models.JSONField(default=dict, blank=True, help_text="What the last probe found.")
+    probed_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def takes_jobs(self) -> bool:
+        """True unless it was switched off or is being drained."""
+        return self.enabled and self.draining_since is None
+
+    @property
+    def healthy(self) -> bool:
+        """False when it failed to answer since its last answer, or at half of the last questions."""
+        problem, answer = self.last_problem_at, self.last_answer_at
+        answers = problem is None or (answer is not None and answer >= problem)
+        return self.enabled and answers and self.error_rate < SICK
+
+    def has_tool(self, name: str) -> bool:
+        """True when the tool can be run there."""
+        return not self.tools or name in self.tools or "*" in self.tools
+
+    def stages(self, storage: StorageSite) -> bool:
+        """True when files of ``storage`` have to be copied to the site."""
+        return bool(self.work_root) and storage not in self.shares.all()
+
+
+class Queue(UUIDModel):
+    """One queue or partition of a site, and the largest job that it takes."""
+
+    site = models.ForeignKey(ComputeSite, on_delete=models.CASCADE, related_name="queues")
+    name = models.CharField(max_length=100, blank=True, help_text="As the scheduler calls it; empty for its usual one.")
+    position = models.PositiveIntegerField(default=0, help_text="Of queues that fit alike the lowest is taken.")
+    cores = models.PositiveIntegerField(default=1, help_text="On one node.")
+    memory_mb = models.PositiveIntegerField(default=2048, help_text="On one node.")
+    nodes = models.PositiveIntegerField(default=1)
+    wall_seconds = models.PositiveIntegerField(null=True, blank=True)
+    gpus = models.PositiveIntegerField(default=0, help_text="On one node.")
+    mpi = models.BooleanField(default=False)
+
+    class Meta:
+        ordering: ClassVar = ["position", "name"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["site", "name"], name="queue_once")]
 
     def __str__(self) -> str:
         return self.name
@@ -56,8 +122,16 @@ class Job(UUIDModel):
     inputs: models.JSONField = models.JSONField(help_text="As the user gave them.")
     job_order: models.JSONField = models.JSONField(default=dict, help_text="Patterns resolved, defaults filled in.")
     site = models.ForeignKey(ComputeSite, on_delete=models.PROTECT, related_name="jobs")
-    cores = models.PositiveIntegerField(default=1)
-    memory_mb = models.PositiveIntegerField(default=1024)
+    queue = models.CharField(max_length=100, blank=True)
+    cores = models.PositiveIntegerField(default=1, help_text="Of one task.")
+    memory_mb = models.PositiveIntegerField(default=1024, help_text="On each node.")
+    tasks = models.PositiveIntegerField(default=1, help_text="MPI processes.")
+    nodes = models.PositiveIntegerField(default=0, help_text="0: as the site likes.")
+    gpus = models.PositiveIntegerField(default=0, help_text="On each node.")
+    wall_seconds = models.PositiveIntegerField(null=True, blank=True)
+    choice: models.JSONField = models.JSONField(
+        default=list, blank=True, help_text="Each site and queue that was weighed: {site, queue, chosen, words}."
+    )
     state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.CREATED, db_index=True)
     reason = models.CharField(max_length=500, blank=True, help_text="Why it is held, failed or cancelled, in words.")
     failure: models.JSONField = models.JSONField(default=dict, blank=True, help_text="{code, message, hint, input}")
@@ -111,11 +185,13 @@ class Job(UUIDModel):
         if state not in MOVES[old]:
             raise StateConflict(f"A job that is {old.label.lower()} can't become {state.label.lower()}.")
         now = timezone.now()
-        changes = {"state": state, "reason": reason[:500], "touched_at": now}
+        changes: dict[str, Any] = {"state": state, "reason": reason[:500], "touched_at": now}
         if state is JobState.RUNNING and self.started_at is None:
             changes["started_at"] = now
         if state.final:
             changes["finished_at"] = now
+        elif old.final:
+            changes |= {"finished_at": None, "failure": {}}
         with transaction.atomic():
             if not Job.objects.filter(pk=self.pk, state=old).update(**changes):
                 raise StateConflict(f"The job is no longer {old.label.lower()}.")
@@ -130,8 +206,16 @@ class Attempt(UUIDModel):
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveIntegerField()
     site = models.ForeignKey(ComputeSite, on_delete=models.PROTECT, related_name="attempts")
+    queue = models.CharField(max_length=100, blank=True)
+    staged = models.BooleanField(default=False, help_text="Its files were copied to the site.")
+    staging: models.JSONField = models.JSONField(
+        default=dict, blank=True, help_text="{files, bytes, seconds} of the way in."
+    )
     native_id = models.CharField(max_length=100, blank=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
+    began_at = models.DateTimeField(null=True, blank=True, help_text="When its site first said that it runs.")
+    mirrored_at = models.DateTimeField(null=True, blank=True, help_text="When its logs were last brought home.")
+    cleaned_at = models.DateTimeField(null=True, blank=True, help_text="When its copies at the site were removed.")
     last_seen_at = models.DateTimeField(null=True, blank=True)
     last_word = models.CharField(max_length=100, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
@@ -144,7 +228,8 @@ class Attempt(UUIDModel):
         ordering: ClassVar = ["number"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["job", "number"], name="attempt_number_once")]
         indexes: ClassVar = [
-            models.Index(fields=["job"], name="attempts_to_tidy", condition=models.Q(tidied_at__isnull=True))
+            models.Index(fields=["job"], name="attempts_to_tidy", condition=models.Q(tidied_at__isnull=True)),
+            models.Index(fields=["site", "-began_at"], name="attempts_by_start"),
         ]
 
     @property

@@ -89,6 +89,7 @@ class JobSerializer(serializers.ModelSerializer):
     inputs = serializers.DictField(read_only=True)
     failure = serializers.DictField(read_only=True, help_text="{code, message, hint, input} of a job that failed.")
     progress = serializers.DictField(read_only=True, help_text="{done, total, text} as the tool says.")
+    choice = serializers.ListField(child=serializers.DictField(), read_only=True, help_text="Why there, as in a plan.")
 
     class Meta:
         model = Job
@@ -106,8 +107,13 @@ class JobSerializer(serializers.ModelSerializer):
             "progress",
             "inputs",
             "site",
+            "queue",
             "cores",
             "memory_mb",
+            "tasks",
+            "gpus",
+            "wall_seconds",
+            "choice",
             "folder",
             "submitted_by",
             "rerun_of",
@@ -128,6 +134,18 @@ class NewJobSerializer(Body):
     site = serializers.CharField(max_length=60, default=None, allow_null=True, help_text="Left out: chosen for you.")
     cores = serializers.IntegerField(min_value=1, max_value=4096, default=None, allow_null=True)
     memory_mb = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=None, allow_null=True)
+    queue = serializers.CharField(max_length=100, default=None, allow_null=True, help_text="Of the site.")
+    wall_seconds = serializers.IntegerField(min_value=1, max_value=2**31 - 1, default=None, allow_null=True)
+
+
+class WeighedSerializer(serializers.Serializer):
+    """A queue of a site, and what speaks for or against it."""
+
+    site = serializers.CharField()
+    queue = serializers.CharField(allow_blank=True)
+    chosen = serializers.BooleanField()
+    possible = serializers.BooleanField()
+    words = serializers.CharField(allow_blank=True)
 
 
 class PlanSerializer(serializers.Serializer):
@@ -135,8 +153,13 @@ class PlanSerializer(serializers.Serializer):
 
     tool = serializers.CharField()
     site = serializers.CharField()
+    queue = serializers.CharField(allow_blank=True)
     cores = serializers.IntegerField()
     memory_mb = serializers.IntegerField()
+    tasks = serializers.IntegerField(help_text="MPI processes.")
+    gpus = serializers.IntegerField(help_text="On each node.")
+    wall_seconds = serializers.IntegerField(allow_null=True)
+    weighed = WeighedSerializer(many=True, help_text="Every queue of every site.")
     inputs = serializers.DictField(source="job_order", help_text="With patterns resolved and defaults filled in.")
     command = serializers.CharField()
     reasons = serializers.ListField(child=serializers.CharField(), help_text="Why there, in words.")

@@ -20,7 +20,7 @@ class JobState(models.TextChoices):
 
     @property
     def final(self) -> bool:
-        """True when nothing more will happen to the job."""
+        """True when nothing more will happen to the job by itself."""
         return self in FINAL
 
     @property
@@ -39,13 +39,15 @@ MOVES: dict[JobState, frozenset[JobState]] = {
     S.SUBMITTING: frozenset({S.QUEUED, S.RUNNING, S.STAGING_OUT, S.HELD, S.CANCELLING, S.FAILED}),
     S.QUEUED: frozenset({S.RUNNING, S.STAGING_OUT, S.HELD, S.CANCELLING, S.FAILED}),
     S.RUNNING: frozenset({S.STAGING_OUT, S.HELD, S.CANCELLING, S.FAILED}),
-    S.STAGING_OUT: frozenset({S.SUCCEEDED, S.FAILED, S.HELD, S.CANCELLING}),
+    # Back to the beginning with a new attempt, when a node or the site failed.
+    S.STAGING_OUT: frozenset({S.SUCCEEDED, S.FAILED, S.HELD, S.CANCELLING, S.STAGING_IN}),
     S.HELD: frozenset(
         {S.CREATED, S.STAGING_IN, S.SUBMITTING, S.QUEUED, S.RUNNING, S.STAGING_OUT, S.CANCELLING, S.FAILED}
     ),
     S.CANCELLING: frozenset({S.CANCELLED, S.FAILED}),
     S.SUCCEEDED: frozenset(),
-    S.FAILED: frozenset(),
+    # By a person who repairs it: all over again with a new attempt, or from the phase on that failed.
+    S.FAILED: frozenset({S.STAGING_IN, S.SUBMITTING, S.STAGING_OUT}),
     S.CANCELLED: frozenset(),
 }
 

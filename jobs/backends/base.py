@@ -13,6 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
+# Every native name begins so.
+PREFIX = "portolan-"
+
 
 class SiteUnavailable(Exception):
     """The site gave no usable answer: nothing is known, nothing changes, ask again later."""
@@ -134,6 +137,10 @@ class Backend(ABC):
     @abstractmethod
     def cancel(self, native_id: str) -> None:
         """The job is being ended, with all its processes; a job that is gone already is fine."""
+
+    def listed(self) -> dict[str, NativeObservation] | None:
+        """Each unfinished job of ours (its name begins with ``portolan-``) by name; None when it can't be told."""
+        return None
 
     def forget(self, native_id: str) -> None:  # noqa: B027 - most schedulers forget by themselves
         """What the scheduler kept of an ended job may go; a job that still runs, or is not known, stays as it is."""

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.backends import supervisor
-from jobs.backends.base import Backend, JobRejected, JobSpec, NativeObservation, Phase, SiteUnavailable
+from jobs.backends.base import PREFIX, Backend, JobRejected, JobSpec, NativeObservation, Phase, SiteUnavailable
 
 SUPERVISOR = Path(supervisor.__file__).resolve()
 CODE = SUPERVISOR.parents[2]
@@ -125,6 +125,16 @@ class LocalBackend(_State, Backend):
                 line = [name for _, name in self._queue()]
             found = {native_id: self._observed(native_id, line) for native_id in native_ids}
         return {native_id: seen for native_id, seen in found.items() if seen is not None}
+
+    def listed(self) -> dict[str, NativeObservation]:
+        """The jobs that wait or run."""
+        if not self.root.is_dir():
+            return {}
+        with _unavailable("look at its jobs"), self._lock():
+            self._make_places()
+            names = [name for _, name in self._queue()] + [entry.name for entry in (self.root / "active").iterdir()]
+        seen = self.poll(name for name in names if name.startswith(PREFIX))
+        return {name: one for name, one in seen.items() if one.phase not in (Phase.ENDED, Phase.LOST)}
 
     def cancel(self, native_id: str) -> None:
         """A waiting job never starts; a running one gets SIGTERM, then SIGKILL, with its whole tree."""

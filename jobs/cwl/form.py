@@ -12,6 +12,8 @@ from jobs.cwl.errors import ToolError
 from jobs.cwl.model import CwlObject, Tool
 
 NAMESPACE = "https://portolan.science/cwl#"
+MEASURES = ("files", "gigabytes", "megavoxels", "value")
+GROWING = ("cores", "memory_mb", "wall_seconds", "gpus")
 _FIELDS = frozenset({"class", "card", "schema", "groups", "sample", "methods", "queue", "expected_seconds", "results"})
 
 
@@ -24,12 +26,33 @@ class FormGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Growth:
+    """What an input adds to a request: so much ``per`` measure of it, at most up to ``most`` together.
+
+    ``by`` is ``files`` (how many), ``gigabytes``, ``megavoxels`` (of an MRC file) or ``value`` (a number; true is 1).
+    ``what`` is ``cores``, ``memory_mb``, ``wall_seconds`` or ``gpus``.
+    """
+
+    input: str
+    by: str
+    what: str
+    per: float
+    most: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class QueueHint:
-    """What to ask of a queue where the user says nothing; None leaves it to the site."""
+    """What to ask of a queue where the user says nothing; None leaves it to the site.
+
+    ``tasks`` names the input that has the number of MPI processes.
+    """
 
     cores: int | None = None
     memory_mb: int | None = None
     gpu: bool = False
+    wall_seconds: int | None = None
+    tasks: str = ""
+    grows: tuple[Growth, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +93,12 @@ def form_hint(tool: Tool) -> FormHint:
         raise ToolError(f"portolan:Form of '{tool.name}' has unknown fields: {', '.join(unknown)}.")
     groups = tuple(FormGroup(title=one["title"], fields=tuple(one["fields"])) for one in hint.get("groups") or [])
     results = tuple(_result(one) for one in hint.get("results") or [])
-    queue = hint.get("queue") or {}
     found = FormHint(
         schema=hint.get("schema") or {},
         groups=groups,
         sample=hint.get("sample") or {},
         methods=_methods(hint.get("methods")),
-        queue=QueueHint(cores=queue.get("cores"), memory_mb=queue.get("memory_mb"), gpu=bool(queue.get("gpu", False))),
+        queue=_queue(hint.get("queue") or {}),
         expected_seconds=hint.get("expected_seconds"),
         results=results,
     )
@@ -105,6 +127,25 @@ def _result(item: CwlObject) -> ResultHint:
     )
 
 
+def _queue(item: CwlObject) -> QueueHint:
+    grows = []
+    for one in item.get("grows") or []:
+        for what in [name for name in GROWING if name in one]:
+            if one.get("by") not in MEASURES:
+                raise ToolError(f"portolan:Form: a queue grows by one of {', '.join(MEASURES)}.")
+            grows.append(
+                Growth(input=one["input"], by=one["by"], what=what, per=float(one[what]), most=one.get("most"))
+            )
+    return QueueHint(
+        cores=item.get("cores"),
+        memory_mb=item.get("memory_mb"),
+        gpu=bool(item.get("gpu", False)),
+        wall_seconds=item.get("wall_seconds"),
+        tasks=str(item.get("tasks") or ""),
+        grows=tuple(grows),
+    )
+
+
 def _methods(value: Any) -> tuple[CwlObject, ...]:
     if isinstance(value, dict):
         return tuple({"name": name, **(item or {})} for name, item in value.items())
@@ -114,7 +155,8 @@ def _methods(value: Any) -> tuple[CwlObject, ...]:
 def _check_names(tool: Tool, hint: FormHint) -> None:
     inputs = {parameter.name for parameter in tool.inputs}
     outputs = {parameter.name for parameter in tool.outputs}
-    named = [*hint.schema, *hint.sample, *(name for group in hint.groups for name in group.fields)]
+    queue = [one.input for one in hint.queue.grows] + [hint.queue.tasks] * bool(hint.queue.tasks)
+    named = [*queue, *hint.schema, *hint.sample, *(name for group in hint.groups for name in group.fields)]
     unknown = sorted(set(named) - inputs) + sorted(
         {name for one in hint.results for name in (one.output, one.colour_by) if name} - outputs
     )

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import F, Value
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from common.errors import UserError
@@ -16,6 +18,8 @@ from jobs.backends.slurm import SlurmBackend, SlurmOptions
 from jobs.backends.ssh import Ssh
 from jobs.lifecycle.site_settings import checked_settings, machine_of
 from jobs.models import ComputeSite
+
+NEWS = 0.1
 
 
 def runner_of(site: ComputeSite) -> Runner:
@@ -75,6 +79,11 @@ def asking(site: ComputeSite) -> Iterator[Backend]:
     try:
         yield backend_of(site)
     except SiteUnavailable as problem:
-        rows.update(last_problem=str(problem)[:2000], last_problem_at=timezone.now())
+        rows.update(last_problem=str(problem)[:2000], last_problem_at=timezone.now(), error_rate=_weighed(1.0))
         raise
-    rows.update(last_answer_at=timezone.now())
+    rows.update(last_answer_at=timezone.now(), error_rate=_weighed(0.0))
+
+
+def _weighed(failed: float) -> Combinable:
+    """The rate after one more question: what is older than twenty questions hardly counts."""
+    return F("error_rate") * (1 - NEWS) + Value(failed * NEWS)

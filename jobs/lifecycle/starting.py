@@ -17,6 +17,7 @@ from jobs.backends.base import JobRejected, JobSpec
 from jobs.backends.supervisor import FENCE
 from jobs.cwl import CommandLine, build_command, write_work_files
 from jobs.cwl.model import all_files_in
+from jobs.lifecycle.installed import installed
 from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, write_json, write_text
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking
@@ -29,9 +30,26 @@ INPUTS_FILE, COMMAND_FILE, STDOUT, STDERR = "inputs.json", "command.txt", "stdou
 
 
 def begin(job: Job) -> None:
-    """A worker has taken the new job up."""
-    job.move_to(JobState.STAGING_IN)
+    """A worker has taken the job up; while its site has as many as it takes, the job waits and says so."""
+    with transaction.atomic():
+        site = ComputeSite.objects.select_for_update().get(pk=job.site_id)
+        words = _no_room(job, site)
+        if words:
+            Job.objects.filter(pk=job.pk, state=job.state).update(reason=words, touched_at=timezone.now())
+            return
+        job.move_to(JobState.STAGING_IN)
     reached("created.moved")
+
+
+def _no_room(job: Job, site: ComputeSite) -> str:
+    """Why the job has to wait for others of its site; empty when it need not. Each counts from here to its end."""
+    there = Job.objects.active().filter(site=site).exclude(state=JobState.CREATED)
+    mine = there.filter(submitted_by=job.submitted_by_id)
+    if site.most_jobs_each and (count := mine.count()) >= site.most_jobs_each:
+        return f"Waits: {site.name} takes {site.most_jobs_each} jobs of one person at once; {count} of yours are there."
+    if site.most_jobs and there.count() >= site.most_jobs:
+        return f"Waits: {site.name} takes {site.most_jobs} jobs at once."
+    return ""
 
 
 def prepare(job: Job) -> None:
@@ -48,7 +66,7 @@ def prepare(job: Job) -> None:
     _make_folder(job, places)
     reached("prepare.folder_made")
     number = job.attempts.count() + 1
-    attempt = Attempt(job=job, number=number, site=job.site)
+    attempt = Attempt(job=job, number=number, site=job.site, queue=job.queue)
     command = command_for(job, attempt, info, places)
     write_json(places.root, f"{places.folder}/{INPUTS_FILE}", _inputs_of(job, info))
     write_text(places.root, f"{places.folder}/{COMMAND_FILE}", shlex.join(command.argv) + "\n")
@@ -149,7 +167,7 @@ def _inputs_of(job: Job, info: ToolInfo) -> dict[str, Any]:
     return {
         "job": {"id": str(job.pk), "number": job.number, "title": job.title, "project": str(job.project_id)},
         "tool": {"name": job.tool, "digest": job.tool_digest, "title": info.title, "software": info.software},
-        "site": {"name": job.site.name, "cores": job.cores, "memory_mb": job.memory_mb},
+        "site": {"name": job.site.name, "queue": job.queue, "cores": job.cores, "memory_mb": job.memory_mb},
         "submitted": {"by": who.display_name if who else "", "at": job.created_at.isoformat()},
         "inputs": job.inputs,
         "job_order": job.job_order,
@@ -174,19 +192,26 @@ def _spec_of(job: Job, attempt: Attempt) -> JobSpec:
     for stream in (command.stdout, command.stderr):
         if stream:
             (cwd / stream).parent.mkdir(parents=True, exist_ok=True)
+    there = installed(attempt.site, job.tool)
     return JobSpec(
         name=attempt.native_name,
-        argv=command.argv,
+        argv=[*there.wrapper, *command.argv],
         cwd=cwd,
         control=places.path(control),
         stdout=cwd / command.stdout if command.stdout else logs / STDOUT,
         stderr=cwd / command.stderr if command.stderr else logs / STDERR,
         stdin=Path(command.stdin) if command.stdin else None,
-        environment=_environment(attempt.site, command),
+        environment=_environment(attempt.site, command) | there.environment,
         cores=job.cores,
         memory_mb=job.memory_mb,
-        wall_seconds=_shortest(command.time_limit, attempt.site.settings.get("wall_seconds")),
+        wall_seconds=_shortest(command.time_limit, job.wall_seconds, attempt.site.settings.get("wall_seconds")),
         order=int(job.created_at.timestamp() * 1e6),
+        queue=attempt.queue,
+        nodes=job.nodes,
+        tasks=job.tasks,
+        gpus=job.gpus,
+        setup=there.setup,
+        comment=f"{job.tool} #{job.number}",
     )
 
 

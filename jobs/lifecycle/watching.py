@@ -83,6 +83,8 @@ def _note(attempt: Attempt, answer: NativeObservation) -> bool:
         if job.job_state is not JobState.CANCELLING:
             job.move_to(JobState.STAGING_OUT)
         return True
+    if answer.phase is Phase.RUNNING and attempt.began_at is None:
+        Attempt.objects.filter(pk=attempt.pk).update(began_at=timezone.now())
     if job.job_state in (JobState.QUEUED, JobState.HELD) and answer.phase is Phase.RUNNING:
         job.move_to(JobState.RUNNING)
     elif job.job_state is JobState.HELD and answer.phase is Phase.QUEUED:

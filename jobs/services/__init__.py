@@ -1,5 +1,6 @@
 """What a person may command and see of jobs. Every function checks the right to do so."""
 
+from jobs.past import expected_seconds
 from jobs.services.commands import Plan, cancel_job, rerun_job, submit_job
 from jobs.services.inputs import count_matches
 from jobs.services.looking import (
@@ -8,7 +9,6 @@ from jobs.services.looking import (
     LogChunk,
     charts_so_far,
     command_of,
-    expected_seconds,
     get_job,
     job_changes,
     job_difference,

@@ -13,15 +13,18 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
+from accounts.groups import groups_of
 from accounts.models import User
 from common.errors import NotFound, StateConflict, Unprocessable, UserError
 from jobs import broker, tasks
 from jobs.cwl import CommandLine, ToolError, build_command
 from jobs.lifecycle.starting import placed_order
 from jobs.models import Job, JobEvent
+from jobs.past import expected_seconds
 from jobs.registry import ToolInfo, get_tool
+from jobs.requests import size_of, wanted
 from jobs.services.inputs import digest_text, job_order_of
-from jobs.services.looking import expected_seconds, get_job
+from jobs.services.looking import get_job
 from jobs.states import JobState
 from projects.audit import record
 from projects.models import Project
@@ -40,11 +43,16 @@ class Plan:
 
     tool: str
     site: str
+    queue: str
     cores: int
     memory_mb: int
+    tasks: int
+    gpus: int
+    wall_seconds: int | None
     job_order: dict[str, Any]
     command: str
     reasons: list[str] = field(default_factory=list)
+    weighed: list[dict[str, object]] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
     expected_seconds: float | None = None
@@ -62,6 +70,8 @@ class _Request:
     site: str | None
     cores: int | None
     memory_mb: int | None
+    queue: str | None
+    wall_seconds: int | None
     key: str | None
     rerun_of: Job | None = None
 
@@ -70,6 +80,7 @@ class _Request:
         """The same for the same request."""
         body: dict[str, Any] = {"tool": self.tool, "inputs": self.inputs, "title": self.title, "site": self.site}
         body |= {"cores": self.cores, "memory_mb": self.memory_mb}
+        body |= {name: value for name in ("queue", "wall_seconds") if (value := getattr(self, name))}
         body |= {"rerun_of": str(self.rerun_of.pk)} if self.rerun_of else {}
         return hashlib.sha256(digest_text(body).encode()).hexdigest()
 
@@ -77,7 +88,8 @@ class _Request:
 @overload
 def submit_job(
     user: User, project_id: UUID | str, *, tool: str, inputs: dict[str, Any], title: str = "", site: str | None = None,
-    cores: int | None = None, memory_mb: int | None = None, idempotency_key: str | None = None,
+    cores: int | None = None, memory_mb: int | None = None, queue: str | None = None, wall_seconds: int | None = None,
+    idempotency_key: str | None = None,
     dry_run: Literal[False] = False,
 ) -> Job: ...  # fmt: skip
 
@@ -85,7 +97,8 @@ def submit_job(
 @overload
 def submit_job(
     user: User, project_id: UUID | str, *, tool: str, inputs: dict[str, Any], title: str = "", site: str | None = None,
-    cores: int | None = None, memory_mb: int | None = None, idempotency_key: str | None = None,
+    cores: int | None = None, memory_mb: int | None = None, queue: str | None = None, wall_seconds: int | None = None,
+    idempotency_key: str | None = None,
     dry_run: Literal[True],
 ) -> Plan: ...  # fmt: skip
 
@@ -100,6 +113,8 @@ def submit_job(
     site: str | None = None,
     cores: int | None = None,
     memory_mb: int | None = None,
+    queue: str | None = None,
+    wall_seconds: int | None = None,
     idempotency_key: str | None = None,
     dry_run: bool = False,
 ) -> Job | Plan:
@@ -111,7 +126,7 @@ def submit_job(
     project = get_project(user, Action.RUN, project_id)
     asked = _Request(
         project=project, user=user, tool=tool, inputs=inputs, title=title.strip()[:TITLE_LENGTH], site=site or None,
-        cores=cores, memory_mb=memory_mb, key=_key(idempotency_key),
+        cores=cores, memory_mb=memory_mb, queue=queue or None, wall_seconds=wall_seconds, key=_key(idempotency_key),
     )  # fmt: skip
     return _plan(asked) if dry_run else _submit(asked)
 
@@ -123,9 +138,7 @@ def rerun_job(user: User, job_id: UUID | str, *, changes: dict[str, Any], idempo
     asked = _Request(
         project=earlier.project, user=user, tool=earlier.tool,
         inputs={name: value for name, value in inputs.items() if value is not None},
-        title=earlier.title, site=earlier.site.name if earlier.site.enabled else None,
-        cores=min(earlier.cores, earlier.site.cores), memory_mb=min(earlier.memory_mb, earlier.site.memory_mb),
-        key=_key(idempotency_key), rerun_of=earlier,
+        title=earlier.title, **_place_again(earlier, user), key=_key(idempotency_key), rerun_of=earlier,
     )  # fmt: skip
     return _submit(asked)
 
@@ -154,8 +167,8 @@ def _submit(asked: _Request) -> Job:
     if known is not None:
         return known
     info, folder = get_tool(asked.tool), _ready_folder(asked.project)
-    choice = broker.choose(info, site=asked.site, cores=asked.cores, memory_mb=asked.memory_mb)
     order = job_order_of(info, folder, asked.inputs)
+    choice = _placed(asked, info, folder, order)
     _command(info, folder, order, choice)
     try:
         with transaction.atomic():
@@ -165,6 +178,34 @@ def _submit(asked: _Request) -> Job:
         if known is None:
             raise
         return known
+
+
+def _placed(asked: _Request, info: ToolInfo, folder: Folder, order: dict[str, Any]) -> broker.Choice:
+    request = wanted(
+        info, order, folder_root(folder), cores=asked.cores, memory_mb=asked.memory_mb, wall_seconds=asked.wall_seconds
+    )
+    return broker.choose(
+        broker.Ask(tool=info, user=asked.user, storage=folder.site, wanted=request, bytes=size_of(order)[1],
+                   site=asked.site, queue=asked.queue)
+    )  # fmt: skip
+
+
+def _place_again(earlier: Job, user: User) -> dict[str, Any]:
+    """Where and with what the job ran, as far as that can still be had; else the broker looks anew."""
+    site, nothing = earlier.site, dict.fromkeys(("site", "queue", "cores", "memory_mb", "wall_seconds"))
+    if not site.takes_jobs or not broker.may_use(site, user, groups_of(user).values_list("pk", flat=True)):
+        return nothing
+    queue = next((one for one in broker.queues_of(site) if one.name == earlier.queue), None)
+    if queue is None:
+        return nothing
+    limits = [limit for limit in (earlier.wall_seconds, queue.wall_seconds) if limit]
+    return {
+        "site": site.name,
+        "queue": queue.name or None,
+        "cores": min(earlier.cores, queue.cores),
+        "memory_mb": min(earlier.memory_mb, queue.memory_mb),
+        "wall_seconds": min(limits, default=None),
+    }
 
 
 def _made(asked: _Request, info: ToolInfo, folder: Folder, choice: broker.Choice, order: dict[str, Any]) -> Job:
@@ -179,8 +220,13 @@ def _made(asked: _Request, info: ToolInfo, folder: Folder, choice: broker.Choice
         inputs=asked.inputs,
         job_order=order,
         site=choice.site,
+        queue=choice.queue,
         cores=choice.cores,
         memory_mb=choice.memory_mb,
+        tasks=choice.tasks,
+        gpus=choice.gpus,
+        wall_seconds=choice.wall_seconds,
+        choice=choice.weighed,
         submitted_by=asked.user,
         rerun_of=asked.rerun_of,
         idempotency_key=asked.key,
@@ -216,20 +262,25 @@ def _next_number(project: Project, folder: Folder) -> int:
 
 def _plan(asked: _Request) -> Plan:
     info, folder = get_tool(asked.tool), _ready_folder(asked.project)
-    choice = broker.choose(info, site=asked.site, cores=asked.cores, memory_mb=asked.memory_mb)
     order = job_order_of(info, folder, asked.inputs)
+    choice = _placed(asked, info, folder, order)
     command = _command(info, folder, order, choice)
-    sizes = [int(one["size"]) for value in order.values() for one in _files(value)]
+    files, size = size_of(order)
     return Plan(
         tool=info.name,
         site=choice.site.name,
+        queue=choice.queue,
         cores=choice.cores,
         memory_mb=choice.memory_mb,
+        tasks=choice.tasks,
+        gpus=choice.gpus,
+        wall_seconds=choice.wall_seconds,
         job_order=order,
         command=shlex.join(_told(word, info, folder) for word in command.argv),
         reasons=choice.reasons,
-        files=len(sizes),
-        bytes=sum(sizes),
+        weighed=choice.weighed,
+        files=files,
+        bytes=size,
         expected_seconds=expected_seconds(info.name),
     )
 
@@ -258,11 +309,6 @@ def _told(word: str, info: ToolInfo, folder: Folder) -> str:
     for root, name in roots.items():
         word = word.replace(str(root), name)
     return word
-
-
-def _files(value: Any) -> list[dict[str, Any]]:
-    found = value if isinstance(value, list) else [value]
-    return [one for one in found if isinstance(one, dict) and "size" in one]
 
 
 def _ready_folder(project: Project) -> Folder:

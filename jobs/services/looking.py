@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +24,6 @@ from storage.paths import exists_beneath, open_regular
 
 STREAMS = {"stdout": STDOUT, "stderr": STDERR}
 LOG_LIMIT = 2**20
-PAST_JOBS = 20
 LOOK_SECONDS = 1.0
 
 
@@ -129,17 +127,6 @@ def job_difference(a: Job, b: Job) -> list[Change]:
         for name in names
         if before.get(name) != after.get(name)
     ]
-
-
-def expected_seconds(tool: str) -> float | None:
-    """How long the tool's last jobs ran, by median; None before the first one."""
-    past = Job.objects.filter(tool=tool, state=JobState.SUCCEEDED, started_at__isnull=False).order_by("-finished_at")
-    times = [
-        (finished - started).total_seconds()
-        for started, finished in past.values_list("started_at", "finished_at")[:PAST_JOBS]
-        if started is not None and finished is not None
-    ]
-    return float(median(times)) if times else None
 
 
 async def job_changes(user: User, job_id: UUID | str) -> AsyncIterator[JobNews]:
