@@ -9,7 +9,8 @@ from accounts.api import MeViewSet, TokenViewSet
 from accounts.policy_views import PolicyViewSet
 from common.errors import NotFound
 from jobs.access_api import ProjectGrantViewSet, ProjectMemberViewSet
-from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, SiteViewSet, ToolViewSet
+from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, ToolViewSet
+from jobs.site_api import SiteViewSet
 from projects.api.accounts import AccountViewSet
 from projects.api.audit import AuditViewSet
 from storage.api.acls import AclViewSet
@@ -97,7 +98,12 @@ files: list[URLPattern] = [
 jobs: list[URLPattern] = [
     path("tools/", ToolViewSet.as_view({"get": "list"}), name="tools"),
     path("tools/<slug:name>/", ToolViewSet.as_view({"get": "retrieve"}), name="tool"),
-    path("sites/", SiteViewSet.as_view({"get": "list"}), name="sites"),
+    path("sites/", SiteViewSet.as_view({"get": "list", "post": "create"}), name="sites"),
+    path("sites/<slug:name>/", SiteViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="site"),
+    path("sites/<slug:name>/settings/", SiteViewSet.as_view({"get": "configured"}), name="site_settings"),
+    path("sites/<slug:name>/probe/", SiteViewSet.as_view({"post": "probe"}), name="site_probe"),
+    path("sites/<slug:name>/drain/", SiteViewSet.as_view({"post": "drain"}), name="site_drain"),
+    path("sites/<slug:name>/open/", SiteViewSet.as_view({"post": "open"}), name="site_open"),
     path(f"{PROJECT}jobs/", ProjectJobViewSet.as_view({"get": "list", "post": "create"}), name="jobs"),
     path(JOB, JobViewSet.as_view({"get": "retrieve"}), name="job"),
     path(f"{JOB}cancel/", JobViewSet.as_view({"post": "cancel"}), name="job_cancel"),

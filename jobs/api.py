@@ -1,4 +1,4 @@
-"""REST: tools, compute sites, and jobs."""
+"""REST: tools and jobs."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ from accounts.authentication import person
 from common.errors import NotFound, PortolanError
 from common.pagination import OldestByNumber
 from jobs import registry, services
-from jobs.models import ComputeSite, Job, JobEvent
+from jobs.models import Job, JobEvent
 from jobs.serializers import (
     EventSerializer,
     HowSerializer,
@@ -35,7 +35,6 @@ from jobs.serializers import (
     OutputsSerializer,
     PlanSerializer,
     RerunSerializer,
-    SitesSerializer,
     ToolDetailSerializer,
     ToolsSerializer,
 )
@@ -72,21 +71,6 @@ class ToolViewSet(GenericViewSet):
         if name not in {tool.name for tool in registry.tools()}:
             raise NotFound(f"There is no tool “{name}”.", code="unknown_tool")
         return Response(ToolDetailSerializer(registry.get_tool(name)).data)
-
-
-class SiteViewSet(GenericViewSet):
-    """Compute sites."""
-
-    serializer_class = SitesSerializer
-    pagination_class = None
-
-    @extend_schema(operation_id="sites_list", summary="Where jobs run", tags=["tools"])
-    def list(self, request: Request) -> Response:
-        """All compute sites: their health, their size, and what may run there."""
-        sites, names = list(ComputeSite.objects.order_by("name")), [tool.name for tool in registry.tools()]
-        for site in sites:
-            site.tools = names if site.enabled else []  # type: ignore[attr-defined]
-        return Response(SitesSerializer({"results": sites}).data)
 
 
 class ProjectJobViewSet(GenericViewSet):

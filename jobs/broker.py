@@ -29,7 +29,10 @@ SCALED = {"cores": "cores", "memory_mb": "MB of memory"}
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What is to be placed: ``bytes`` of inputs lie at ``storage``; ``site`` and ``queue`` are the person's wish."""
+    """What is to be placed: ``bytes`` of inputs lie at ``storage``; ``site`` and ``queue`` are the person's wish.
+
+    ``without`` is a site that is not weighed.
+    """
 
     tool: ToolInfo
     user: User
@@ -38,6 +41,7 @@ class Ask:
     bytes: int = 0
     site: str | None = None
     queue: str | None = None
+    without: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +123,7 @@ def weigh(ask: Ask) -> list[Candidate]:
     ensure_local_site()
     mine = Count("jobs", filter=Q(jobs__state__in=ACTIVE, jobs__submitted_by=ask.user))
     sites = ComputeSite.objects.annotate(unfinished=Count("jobs", filter=Q(jobs__state__in=ACTIVE)), mine=mine)
-    shown = sites.filter(Q(enabled=True) | Q(name=ask.site or ""))
+    shown = sites.filter(Q(enabled=True) | Q(name=ask.site or "")).exclude(name=ask.without)
     groups = set(groups_of(ask.user).values_list("pk", flat=True))
     found = []
     for site in shown.order_by("created_at").prefetch_related("queues", "shares", "people", "groups"):

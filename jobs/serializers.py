@@ -4,7 +4,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.serializers import Body, PersonSerializer
-from jobs.models import ComputeSite, Job, JobEvent, Result
+from jobs.models import Job, JobEvent, Result
 from jobs.services.access import Running
 from jobs.states import JobState
 from projects.roles import Role
@@ -38,41 +38,6 @@ class ToolsSerializer(serializers.Serializer):
     """All tools, in the order of their cards."""
 
     results = ToolSerializer(many=True)
-
-
-class SiteSerializer(serializers.ModelSerializer):
-    """A compute site and its health."""
-
-    healthy = serializers.SerializerMethodField(help_text="It may be used, and its last answer was a good one.")
-    tools = serializers.ListField(child=serializers.CharField(), help_text="What may run there.")
-
-    class Meta:
-        model = ComputeSite
-        fields = (
-            "name",
-            "scheduler",
-            "cores",
-            "memory_mb",
-            "enabled",
-            "healthy",
-            "last_answer_at",
-            "last_problem",
-            "last_problem_at",
-            "tools",
-        )
-        read_only_fields = fields
-
-    def get_healthy(self, site: ComputeSite) -> bool:
-        """False while the site is switched off, or when it failed to answer since its last answer."""
-        problem, answer = site.last_problem_at, site.last_answer_at
-        return site.enabled and (problem is None or (answer is not None and answer >= problem))
-
-
-@extend_schema_serializer(many=False)
-class SitesSerializer(serializers.Serializer):
-    """All compute sites."""
-
-    results = SiteSerializer(many=True)
 
 
 class JobSerializer(serializers.ModelSerializer):

@@ -26,6 +26,27 @@ def ring(job_id: UUID) -> None:
         log.warning("job %s: the broker does not answer (%s); the reconciler will find it", job_id, error)
 
 
+def ring_probe(site_id: UUID) -> None:
+    """A worker will probe the site; when the broker is away the next canary does."""
+    try:
+        probe_site.delay(str(site_id))
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("site %s: the broker does not answer (%s); it is probed with the next canary", site_id, error)
+
+
+@shared_task
+def probe_site(site_id: str) -> None:
+    """The site's row says what works there."""
+    lifecycle.probe(ComputeSite.objects.get(pk=site_id))
+
+
+@shared_task
+def canaries() -> None:
+    """Every site that takes jobs is being probed."""
+    for site_id in ComputeSite.objects.filter(enabled=True).values_list("pk", flat=True):
+        probe_site.delay(str(site_id))
+
+
 @shared_task
 def advance(job_id: str) -> None:
     """The job has gone as far as it can now; its site is asked soon after."""

@@ -14,7 +14,9 @@ from jobs.cwl.model import CwlObject, Tool
 NAMESPACE = "https://portolan.science/cwl#"
 MEASURES = ("files", "gigabytes", "megavoxels", "value")
 GROWING = ("cores", "memory_mb", "wall_seconds", "gpus")
-_FIELDS = frozenset({"class", "card", "schema", "groups", "sample", "methods", "queue", "expected_seconds", "results"})
+_FIELDS = frozenset(
+    ("class", "card", "schema", "groups", "sample", "methods", "queue", "expected_seconds", "results", "programs")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,7 @@ class FormHint:
     queue: QueueHint = field(default_factory=QueueHint)
     expected_seconds: float | None = None
     results: tuple[ResultHint, ...] = ()
+    programs: tuple[str, ...] = ()
 
 
 def form_hint(tool: Tool) -> FormHint:
@@ -101,6 +104,7 @@ def form_hint(tool: Tool) -> FormHint:
         queue=_queue(hint.get("queue") or {}),
         expected_seconds=hint.get("expected_seconds"),
         results=results,
+        programs=tuple(hint.get("programs") or ()),
     )
     _check_names(tool, found)
     return found

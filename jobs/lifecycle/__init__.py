@@ -12,13 +12,14 @@ from common.errors import Forbidden, NotFound, PortolanError, QuotaExceeded, Sta
 from jobs.backends.base import SiteUnavailable
 from jobs.lifecycle import ending, starting
 from jobs.lifecycle.locks import only_one
+from jobs.lifecycle.probing import probe
 from jobs.lifecycle.tidying import tidy
 from jobs.lifecycle.watching import observe, take_turn, young
 from jobs.models import Job
 from jobs.results import Failure
 from jobs.states import JobState
 
-__all__ = ["advance", "observe", "take_turn", "tidy", "young"]
+__all__ = ["advance", "observe", "probe", "take_turn", "tidy", "young"]
 
 MOST_STEPS = 12
 log = logging.getLogger(__name__)

@@ -43,6 +43,8 @@ def begin(job: Job) -> None:
 
 def _no_room(job: Job, site: ComputeSite) -> str:
     """Why the job has to wait for others of its site; empty when it need not. Each counts from here to its end."""
+    if site.draining_since is not None:
+        return f"Waits: {site.name} takes no new jobs now. {site.drain_reason}".strip()
     there = Job.objects.active().filter(site=site).exclude(state=JobState.CREATED)
     mine = there.filter(submitted_by=job.submitted_by_id)
     if site.most_jobs_each and (count := mine.count()) >= site.most_jobs_each:

@@ -128,6 +128,27 @@ ROWS: dict[str, Row] = {
     "tools_list": Row(role=ANYONE, scope=""),
     "tools_get": Row(role=ANYONE, scope=""),
     "sites_list": Row(role=ANYONE, scope=""),
+    "sites_get": Row(role=ANYONE, scope=""),
+    "sites_add": Row(
+        role=OPERATOR,
+        scope="admin",
+        bad=[
+            ({"name": "a b"}, "invalid"),
+            ({"scheduler": "magic"}, "bad_scheduler"),
+            ({"settings": {"runner": "ssh"}}, "bad_site_settings"),
+            ({"installed": {"first_map": {"setup": ["module load x"]}}}, "bad_site_tools"),
+            ({"work_root": "scratch"}, "bad_work_root"),
+            ({"people": ["nobody"]}, "unknown_people"),
+            ({"queues": [{"name": "a", "cores": 0, "memory_mb": 1}]}, "invalid"),
+        ],
+    ),
+    "sites_change": Row(
+        role=OPERATOR, scope="admin", bad=[({"cores": 0}, "invalid"), ({"shares": ["x"]}, "unknown_shares")]
+    ),
+    "sites_settings": Row(role=OPERATOR, scope="admin"),
+    "sites_probe": Row(role=OPERATOR, scope="admin"),
+    "sites_drain": Row(role=OPERATOR, scope="admin", bad=[({"reason": 3.5e400}, "parse_error")]),
+    "sites_open": Row(role=OPERATOR, scope="admin"),
     "jobs_list": Row(
         role="viewer", scope="read", bad=[({"state": "tired"}, "invalid"), ({"cursor": "x"}, "bad_cursor")]
     ),

@@ -125,6 +125,7 @@ hints:
       seeds: 4
       offset_range: 2
     queue: {cores: 2, memory_mb: 2048}
+    programs: [relion_refine]
     expected_seconds: 80
     results:
       - {output: maps, viewer: map, title: First map}

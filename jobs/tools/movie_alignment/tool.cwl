@@ -155,7 +155,15 @@ hints:
       pixel_size: 1.77
       dose_per_frame: 1.2
       voltage: 300
-    queue: {cores: 2, memory_mb: 4096}
+    queue:
+      cores: 2
+      memory_mb: 4096
+      wall_seconds: 1800
+      tasks: nr_mpi
+      grows:
+        - {input: movies, by: files, wall_seconds: 120}
+        - {input: nr_mpi, by: value, memory_mb: 2048, most: 65536}
+    programs: [relion_run_motioncorr]
     expected_seconds: 15
     results:
       - {output: drift_chart, viewer: chart, title: Drift of each movie}

@@ -105,6 +105,7 @@ hints:
       mask: {class: File, path: samples/resolution/mask.mrc}
       detail: quick
     queue: {cores: 2, memory_mb: 4096}
+    programs: [relion_postprocess]
     expected_seconds: 15
     results:
       - {output: filtered_map, viewer: map-coloured, colour_by: local_resolution, title: Map coloured by resolution}
