@@ -84,6 +84,19 @@ class _State:
     def _end_stragglers(self, name: str) -> None:
         supervisor.signal_all(supervisor.marked(self._folder(name)), signal.SIGKILL)
 
+    def _end_unstarted(self, name: str) -> None:
+        spec = json.loads((self._folder(name) / "spec.json").read_text())
+        now = time.time()
+        ended = {"exit_code": None, "signal": None, "cause": "cancelled", "message": "", "started_at": now}
+        ended |= {"ended_at": now, "peak_memory_mb": 0}
+        with suppress(OSError):
+            Path(spec["control"]).mkdir(parents=True, exist_ok=True)
+            supervisor.write_whole(Path(spec["control"]) / supervisor.EXIT_FILE, ended)
+        supervisor.write_whole(self._folder(name) / supervisor.EXIT_FILE, ended)
+        for waiting, other in self._queue():
+            if other == name:
+                waiting.unlink(missing_ok=True)
+
 
 class LocalBackend(_State, Backend):
     """Runs jobs on this machine within ``cores`` and ``memory_mb``; its state is in ``root``."""
@@ -214,19 +227,6 @@ class LocalBackend(_State, Backend):
             cores, memory = cores - mark["cores"], memory - mark["memory_mb"]
             cpus = [cpu for cpu in cpus if cpu not in (mark["cpus"] or [])]
         return cores, memory, cpus
-
-    def _end_unstarted(self, name: str) -> None:
-        spec = json.loads((self._folder(name) / "spec.json").read_text())
-        now = time.time()
-        ended = {"exit_code": None, "signal": None, "cause": "cancelled", "message": "", "started_at": now}
-        ended |= {"ended_at": now, "peak_memory_mb": 0}
-        with suppress(OSError):
-            Path(spec["control"]).mkdir(parents=True, exist_ok=True)
-            supervisor.write_whole(Path(spec["control"]) / supervisor.EXIT_FILE, ended)
-        supervisor.write_whole(self._folder(name) / supervisor.EXIT_FILE, ended)
-        for waiting, other in self._queue():
-            if other == name:
-                waiting.unlink(missing_ok=True)
 
     # --- looking
 
