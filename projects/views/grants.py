@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from accounts.requests import PersonRequest
-from common.errors import PortolanError
+from common.errors import StateConflict, TooOften, UserError
 from projects import services
 from projects.forms import GrantChangeForm, GrantForm
 from projects.permissions import get_project
@@ -31,7 +31,7 @@ def grant_add(request: PersonRequest, project_id: UUID) -> HttpResponse:
                 messages.success(request, f"{grant.who}: {grant.get_role_display().lower()} from now on.")
                 return redirect("projects:people", project_id)
             context["preview"] = services.preview_grant(request.user, project_id, form.wish())
-        except PortolanError as error:
+        except (StateConflict, TooOften, UserError) as error:
             form.refuse(error)
     return render(request, "projects/grant_add.html", context, status=400 if form.errors and step != "edit" else 200)
 
@@ -46,7 +46,7 @@ def grant_change(request: PersonRequest, project_id: UUID, grant_id: UUID) -> Ht
     if request.method == "POST" and form.is_valid():
         try:
             services.change_grant(request.user, project_id, grant_id, **form.cleaned_data)
-        except PortolanError as error:
+        except (StateConflict, TooOften, UserError) as error:
             form.refuse(error)
         else:
             messages.success(request, f"{grant.who} is {form.cleaned_data['role']} now.")

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.requests import PersonRequest
-from common.errors import PortolanError
+from common.errors import StateConflict, TooOften, UserError
 from projects import services
 from projects.forms import GroupForm, SeatForm
 
@@ -21,7 +21,7 @@ def groups(request: PersonRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             made = services.make_group(request.user, **form.cleaned_data)
-        except PortolanError as error:
+        except (StateConflict, TooOften, UserError) as error:
             form.refuse(error)
         else:
             return redirect("projects:group", made.pk)
@@ -37,7 +37,7 @@ def group(request: PersonRequest, group_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             services.put_person(request.user, group_id, **form.cleaned_data)
-        except PortolanError as error:
+        except (StateConflict, TooOften, UserError) as error:
             form.refuse(error)
         else:
             messages.success(request, f"{form.cleaned_data['username']} is in the group.")

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.authentication import digest
 from accounts.requests import PersonRequest
-from common.errors import NotFound, PortolanError
+from common.errors import NotFound, StateConflict, TooOften, UserError
 from projects import services
 from projects.forms import InviteForm
 from projects.permissions import get_project
@@ -28,7 +28,7 @@ def invite(request: PersonRequest, project_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             context["invited"] = services.invite(request.user, project_id, **form.cleaned_data)
-        except PortolanError as error:
+        except (StateConflict, TooOften, UserError) as error:
             form.refuse(error)
     return render(request, "projects/invite.html", context, status=400 if form.errors else 200)
 

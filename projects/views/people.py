@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.requests import PersonRequest
-from common.errors import PortolanError, UserError
+from common.errors import StateConflict, TooOften, UserError
 from projects import services
 from projects.forms import MemberForm, RoleForm
 from projects.models import Project, RequestState
@@ -30,7 +30,7 @@ def people(request: PersonRequest, project_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             services.add_member(request.user, project_id, **form.cleaned_data)
-        except PortolanError as error:
+        except (StateConflict, TooOften, UserError) as error:
             form.refuse(error) if error.field else form.add_error("username", error.message)
         else:
             messages.success(request, f"{form.cleaned_data['username']} is a member now.")
@@ -66,7 +66,7 @@ def member_change(request: PersonRequest, project_id: UUID, user_id: UUID) -> Ht
     if request.method == "POST" and form.is_valid():
         try:
             services.change_member(request.user, project_id, user_id, **form.cleaned_data)
-        except PortolanError as error:
+        except (StateConflict, TooOften, UserError) as error:
             form.refuse(error)
         else:
             messages.success(request, f"{member.user.display_name} is {form.cleaned_data['role']} now.")

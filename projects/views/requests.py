@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.requests import PersonRequest
-from common.errors import PortolanError
+from common.errors import StateConflict, TooOften, UserError
 from projects import services
 from projects.forms import AccessForm, RoleForm
 from projects.models import Project
@@ -25,7 +25,7 @@ def request_access(request: PersonRequest, project_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             services.request_access(request.user, project_id, **form.cleaned_data)
-        except PortolanError as error:
+        except (StateConflict, TooOften, UserError) as error:
             form.refuse(error)
         else:
             return redirect("projects:request_access", project_id)

@@ -1,4 +1,4 @@
-"""What is known of every operation: who may, with which scope, and what it refuses. A new one needs a row."""
+"""What every operation refuses. A new one needs a row here, and one in ``permissions.csv`` that says who may."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,0 +1,40 @@
+"""What the matrix sends to pages: values of addresses, queries, and forms that are right but for the person's role."""
+
+from gateway.schema import EXAMPLE_IDS
+
+# Parts of addresses that are no example's id.
+SITE = "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e99"
+GROUP = "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e98"
+ARGUMENTS: dict[str, str] = {"tool": "movie_alignment", "site_id": SITE, "group_id": GROUP}
+QUERIES: dict[str, dict[str, object]] = {
+    "storage:download": {"path": "notes.txt"},
+    "storage:zip": {"path": "movies"},
+    "storage:look": {"path": "notes.txt"},
+}
+FORMS: dict[str, dict[str, object]] = {
+    "storage:new_project": {"name": "Another", "source": "empty"},
+    "storage:make_folder": {"path": "", "name": "new"},
+    "storage:move": {"path": "notes.txt", "name": "n.txt", "target": "n.txt"},
+    "storage:delete": {"paths": "notes.txt", "path": "notes.txt", "sure": "1"},
+    "storage:undelete": {"items": EXAMPLE_IDS["trash_id"]},
+    "storage:change": {"paths": "notes.txt", "do": "delete"},
+    "jobs:acls_account": {"username": "ada", "posix_account": "5101"},
+    "projects:people": {"username": "grace", "role": "viewer", "purpose": "Looks"},
+    "projects:member_change": {"role": "contributor", "purpose": "Works"},
+    "projects:grant_add": {
+        "group": EXAMPLE_IDS["group_id"],
+        "role": "viewer",
+        "purpose": "Looks",
+        "step": "confirm",
+    },
+    "projects:grant_change": {"role": "viewer", "purpose": "Looks"},
+    "projects:invite": {"email": "new@example.org", "role": "viewer", "purpose": "Looks"},
+    "projects:invitation": {"token": "unknown"},
+    "projects:request_access": {"purpose": "Looks"},
+    "projects:request_decide": {"role": "viewer", "approve": "1"},
+    "projects:groups": {"name": "Another", "description": ""},
+    "projects:group": {"username": "grace"},
+    "projects:look_as": {"role": "viewer"},
+    "projects:settings": {"name": "New name", "description": ""},
+    "projects:account_suspend": {"why": "Left."},
+}
