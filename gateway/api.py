@@ -13,6 +13,9 @@ from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, ToolViewSe
 from jobs.site_api import SiteViewSet
 from projects.api.accounts import AccountViewSet
 from projects.api.audit import AuditViewSet
+from projects.api.groups import GroupViewSet, SeatViewSet
+from projects.api.invitations import InvitationViewSet
+from projects.api.requests import OwnRequestViewSet, ProjectRequestViewSet
 from storage.api.acls import AclViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
 from storage.api.links import LinkLogViewSet, LinkViewSet
@@ -63,6 +66,34 @@ projects: list[URLPattern] = [
         ProjectGrantViewSet.as_view({"put": "update", "delete": "destroy"}),
         name="grant",
     ),
+    path(f"{PROJECT}invitations/", InvitationViewSet.as_view({"get": "list", "post": "create"}), name="invitations"),
+    path(
+        f"{PROJECT}invitations/<uuid:invitation_id>/",
+        InvitationViewSet.as_view({"delete": "destroy"}),
+        name="invitation",
+    ),
+    path("invitations/accept/", InvitationViewSet.as_view({"post": "accept"}), name="invitation_accept"),
+    path(f"{PROJECT}access-requests/", ProjectRequestViewSet.as_view({"get": "list"}), name="requests"),
+    path(
+        f"{PROJECT}access-requests/<uuid:request_id>/approve/",
+        ProjectRequestViewSet.as_view({"post": "approve"}),
+        name="request_approve",
+    ),
+    path(
+        f"{PROJECT}access-requests/<uuid:request_id>/decline/",
+        ProjectRequestViewSet.as_view({"post": "decline"}),
+        name="request_decline",
+    ),
+    path("access-requests/", OwnRequestViewSet.as_view({"get": "list", "post": "create"}), name="my_requests"),
+    path("access-requests/<uuid:own_request_id>/", OwnRequestViewSet.as_view({"delete": "destroy"}), name="my_request"),
+    path("groups/", GroupViewSet.as_view({"get": "list", "post": "create"}), name="groups"),
+    path(
+        "groups/<uuid:group_id>/",
+        GroupViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
+        name="group",
+    ),
+    path("groups/<uuid:group_id>/people/", SeatViewSet.as_view({"get": "list", "post": "create"}), name="seats"),
+    path("groups/<uuid:group_id>/people/<uuid:user_id>/", SeatViewSet.as_view({"delete": "destroy"}), name="seat"),
     path(
         f"{PROJECT}grants/<uuid:grant_id>/removal/",
         ProjectGrantViewSet.as_view({"get": "removal"}),

@@ -63,6 +63,7 @@ EXAMPLE_IDS = {
     "group_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e11",
     "invitation_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e12",
     "request_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e13",
+    "own_request_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e14",
     "check_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e21",
     "dataset_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e22",
 }

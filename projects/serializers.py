@@ -2,10 +2,12 @@
 
 from rest_framework import serializers
 
-from accounts.models import Group
+from accounts.models import Group, Seat
 from accounts.serializers import Body, PersonSerializer
-from projects.models import AuditEvent, GroupGrant
+from projects.models import AccessRequest, AuditEvent, GroupGrant, Invitation
 from projects.roles import Role
+from projects.services.groups import NAME_LENGTH as GROUP_NAME_LENGTH
+from projects.services.invitations import DAYS, LONGEST_DAYS
 from projects.services.rules import PURPOSE_LENGTH
 from projects.trail import FORMS
 
@@ -125,6 +127,128 @@ class GrantPreviewSerializer(serializers.Serializer):
     names = serializers.ListField(child=serializers.CharField(), read_only=True)
     may = serializers.ListField(child=serializers.CharField(), read_only=True)
     may_not = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+
+class InvitationSerializer(serializers.ModelSerializer):
+    """An invitation without its link."""
+
+    state = serializers.ChoiceField(choices=["open", "used", "revoked", "ended"], read_only=True)
+    invited_by = PersonSerializer(read_only=True)
+    used_by = PersonSerializer(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Invitation
+        fields = (
+            "id",
+            "email",
+            "role",
+            "purpose",
+            "until",
+            "state",
+            "created_at",
+            "expires_at",
+            "invited_by",
+            "used_at",
+            "used_by",
+        )
+        read_only_fields = fields
+
+
+class MadeInvitationSerializer(serializers.Serializer):
+    """An invitation just made; ``link`` is told this once."""
+
+    invitation = InvitationSerializer(read_only=True)
+    link = serializers.CharField(read_only=True)
+    mailed = serializers.BooleanField(read_only=True, help_text="False where no mail could be sent.")
+
+
+class NewInvitationSerializer(MemberChangeSerializer):
+    """Somebody to invite."""
+
+    email = serializers.EmailField()
+    days = serializers.IntegerField(min_value=1, max_value=LONGEST_DAYS, default=DAYS, help_text="How long it lasts.")
+
+
+class AcceptSerializer(Body):
+    """The code of an invitation's link."""
+
+    code = serializers.CharField(max_length=200, help_text="What stands in the link behind `code=`.")
+
+
+class AcceptedSerializer(serializers.Serializer):
+    """What one is in now."""
+
+    project = serializers.UUIDField(source="project_id", read_only=True)
+    role = serializers.ChoiceField(choices=Role.choices, read_only=True)
+    until = serializers.DateTimeField(read_only=True, allow_null=True)
+
+
+class OwnRequestSerializer(serializers.ModelSerializer):
+    """What one has asked for."""
+
+    project = serializers.UUIDField(source="project_id", read_only=True)
+
+    class Meta:
+        model = AccessRequest
+        fields = ("id", "project", "purpose", "state", "answer", "created_at", "decided_at")
+        read_only_fields = fields
+
+
+class AccessRequestSerializer(serializers.ModelSerializer):
+    """What somebody asked of a project."""
+
+    user = PersonSerializer(read_only=True)
+    decided_by = PersonSerializer(read_only=True, allow_null=True)
+
+    class Meta:
+        model = AccessRequest
+        fields = ("id", "user", "purpose", "state", "answer", "created_at", "decided_at", "decided_by")
+        read_only_fields = fields
+
+
+class NewRequestSerializer(Body):
+    """A project to ask for."""
+
+    project = serializers.UUIDField()
+    purpose = serializers.CharField(max_length=PURPOSE_LENGTH)
+
+
+class ApproveSerializer(Body):
+    """With which role somebody is let in."""
+
+    role = serializers.ChoiceField(choices=Role.choices)
+    until = serializers.DateTimeField(default=None, allow_null=True, help_text="When the role ends; null: never.")
+
+
+class DeclineSerializer(Body):
+    """A word to who asked."""
+
+    answer = serializers.CharField(default="", allow_blank=True, max_length=PURPOSE_LENGTH)
+
+
+class NewGroupSerializer(Body):
+    """A group to keep here."""
+
+    name = serializers.CharField(max_length=GROUP_NAME_LENGTH)
+    description = serializers.CharField(default="", allow_blank=True, max_length=PURPOSE_LENGTH)
+
+
+class SeatSerializer(serializers.ModelSerializer):
+    """Somebody in a group."""
+
+    user = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = Seat
+        fields = ("user", "role", "direct", "keeper", "created_at", "seen_at")
+        read_only_fields = fields
+
+
+class NewSeatSerializer(Body):
+    """A person to put into a group."""
+
+    username = serializers.CharField(max_length=150)
+    keeper = serializers.BooleanField(default=False, help_text="May change who is in the group.")
 
 
 class AuditEventSerializer(serializers.ModelSerializer):

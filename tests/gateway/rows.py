@@ -87,6 +87,44 @@ ROWS: dict[str, Row] = {
     "grants_change": Row(
         role="manager", scope="admin", bad=[({"role": "owner"}, "bad_role"), ({"purpose": ""}, "invalid")]
     ),
+    "invitations_list": Row(role="manager", scope="admin", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "invitations_make": Row(
+        role="manager",
+        scope="admin",
+        bad=[
+            ({"email": "nobody"}, "invalid"),
+            ({"role": "king"}, "invalid"),
+            ({"days": 0}, "invalid"),
+            ({"until": "2001-01-01T00:00:00Z"}, "bad_until"),
+            ({"emial": "x"}, "invalid"),
+        ],
+    ),
+    "invitations_revoke": Row(role="manager", scope="admin"),
+    "invitations_accept": Row(role=ANYONE, scope="admin", bad=[({"code": ""}, "invalid"), ({"cod": "x"}, "invalid")]),
+    "my_requests_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "my_requests_make": Row(
+        role=ANYONE,
+        scope="admin",
+        bad=[({"project": "x"}, "invalid"), ({"purpose": " "}, "invalid"), ({"purpose": "a\x00b"}, "parse_error")],
+    ),
+    "my_requests_withdraw": Row(role=ANYONE, scope="admin"),
+    "requests_list": Row(role="manager", scope="admin", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "requests_approve": Row(
+        role="manager",
+        scope="admin",
+        bad=[({"role": "king"}, "invalid"), ({"until": "2001-01-01T00:00:00Z"}, "bad_until")],
+    ),
+    "requests_decline": Row(role="manager", scope="admin", bad=[({"answer": "x" * 301}, "invalid")]),
+    "groups_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "groups_make": Row(role=ANYONE, scope="admin", bad=[({"name": " "}, "invalid"), ({"nam": "x"}, "invalid")]),
+    "groups_get": Row(role=ANYONE, scope="read"),
+    "groups_change": Row(role=ANYONE, scope="admin", bad=[({"name": "x" * 121}, "invalid")]),
+    "groups_delete": Row(role=ANYONE, scope="admin"),
+    "seats_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "seats_put": Row(
+        role=ANYONE, scope="admin", bad=[({"username": "nobody"}, "unknown_user"), ({"keeper": "maybe"}, "invalid")]
+    ),
+    "seats_take": Row(role=ANYONE, scope="admin"),
     "grants_removal": Row(role="manager", scope="admin"),
     "grants_remove": Row(role="manager", scope="admin", bad=[({"running": "stop"}, "invalid")]),
     "audit_list": Row(

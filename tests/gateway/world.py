@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from accounts.authentication import digest
 from accounts.groups import refresh_groups
-from accounts.models import ApiToken, ExternalIdentity, Group, PolicyAcceptance, User
+from accounts.models import ApiToken, ExternalIdentity, Group, PolicyAcceptance, Seat, User
 from accounts.scopes import Scope
 from gateway.schema import EXAMPLE_IDS
 from jobs.models import ComputeSite, Job, JobEvent, Result
 from jobs.states import JobState
 from projects.audit import record
-from projects.models import GroupGrant, Membership, Project
+from projects.models import AccessRequest, GroupGrant, Invitation, Membership, Project
 from projects.roles import Role
 from storage.checks import run_slice
 from storage.filling import make_root
@@ -36,6 +36,7 @@ from storage.uploads import parts
 
 INPUTS = {"movies": {"pattern": "movies/*.tiff"}, "pixel_size": 0.885, "voltage": 300, "dose_per_frame": 1.2}
 POLICY_VERSION = "2026-1"
+CODE = "Kx8vQ2nT0aYwE5rLz7cJm1bHs3dFp9gUiO4kXeVtR6M"
 IDS = {name: UUID(value) for name, value in EXAMPLE_IDS.items()}
 
 
@@ -50,6 +51,7 @@ class World:
         self.root = self._files()
         self._ada()
         self._group()
+        self._asked()
         self._institute()
         self._job()
         sample_dir.mkdir(parents=True)
@@ -83,11 +85,32 @@ class World:
         """A group of an AAI with a role in the project, and one person in it."""
         lin = User.objects.create_user(username="lin", first_name="Lin", last_name="Chen")
         names = {"issuer": "https://aai.egi.eu/auth/realms/egi", "namespace": "urn:mace:egi.eu", "path": "cryo"}
-        group = Group.objects.create(pk=IDS["group_id"], **names)
+        group = Group.objects.create(**names)
         identity = ExternalIdentity.objects.create(user=lin, issuer=names["issuer"], subject="lin@egi.eu")
         refresh_groups(identity, {"entitlements": ["urn:mace:egi.eu:group:cryo#aai.egi.eu"]})
         words = {"role": "viewer", "purpose": "Beam time 2026-7", "granted_by": self.people["owner"]}
         GroupGrant.objects.create(pk=IDS["grant_id"], project=self.project, group=group, **words)
+        team = Group.objects.create(pk=IDS["group_id"], path="team", name="The grid team", description="Who cuts grids")
+        Seat.objects.create(group=team, user=self.people["viewer"], keeper=True)
+        Seat.objects.create(group=team, user_id=IDS["user_id"])
+
+    def _asked(self) -> None:
+        """Somebody is invited, and somebody asks to be let in; the viewer asks elsewhere."""
+        owner, grace = self.people["owner"], User.objects.get(username="grace")
+        Invitation.objects.create(
+            pk=IDS["invitation_id"],
+            project=self.project,
+            email="rosalind@example.org",
+            role="contributor",
+            digest=digest(CODE),
+            invited_by=owner,
+            expires_at=timezone.now() + timedelta(days=14),
+        )
+        words = {"purpose": "I took the data of grid 7"}
+        AccessRequest.objects.create(pk=IDS["request_id"], project=self.project, user=grace, **words)
+        AccessRequest.objects.create(
+            pk=IDS["own_request_id"], project_id=IDS["job_id"], user=self.people["viewer"], **words
+        )
 
     def _institute(self) -> None:
         """The viewer comes from an institute that puts them into a group."""
