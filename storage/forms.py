@@ -1,9 +1,12 @@
 """What people type about a new project and its folder."""
 
+from typing import Any
+
 from django import forms
 
 from accounts.models import User
 from projects.models import Project
+from storage.links.rights import Right
 
 
 class NewProjectForm(forms.Form):
@@ -18,3 +21,39 @@ class NewProjectForm(forms.Form):
         mine = Project.objects.visible_to(user).values_list("pk", "name")[:200]
         self.copies = [(str(pk), name) for pk, name in mine]
         self.fields["source"].choices = [("empty", ""), ("sample", ""), *self.copies]  # type: ignore[attr-defined]
+
+
+GIGABYTE = 1000**3
+
+
+class LinkForm(forms.Form):
+    """A transfer link to make."""
+
+    path = forms.CharField(max_length=2000, required=False, strip=False)
+    rights = forms.MultipleChoiceField(choices=Right.choices, error_messages={"required": "Tick at least one."})
+    days = forms.TypedChoiceField(
+        coerce=int, initial=7, choices=[(1, "1 day"), (3, "3 days"), (7, "1 week"), (14, "2 weeks"), (30, "30 days")]
+    )
+    label = forms.CharField(max_length=100, required=False)
+    networks = forms.CharField(max_length=500, required=False)
+    max_uses = forms.IntegerField(min_value=1, max_value=10**9, required=False)
+    max_gigabytes = forms.FloatField(min_value=0.001, max_value=1e9, required=False)
+    expected_gigabytes = forms.FloatField(min_value=0.001, max_value=1e9, required=False)
+
+    def words(self) -> dict[str, Any]:
+        """What ``storage.services.links.create_link`` is asked for."""
+        given = self.cleaned_data
+        return {
+            "path": given["path"],
+            "rights": given["rights"],
+            "expires_in": given["days"] * 86400,
+            "label": given["label"],
+            "networks": given["networks"].replace(",", " ").split(),
+            "max_uses": given["max_uses"],
+            "max_bytes": _bytes(given["max_gigabytes"]),
+            "expected_bytes": _bytes(given["expected_gigabytes"]),
+        }
+
+
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else max(1, round(gigabytes * GIGABYTE))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storage import views
+from storage import link_views, views
 
 app_name = "storage"
 urlpatterns = [
@@ -20,4 +20,9 @@ urlpatterns = [
     path("projects/<uuid:project_id>/files/zip/", views.zip_files, name="zip"),
     path("projects/<uuid:project_id>/files/look/", views.look, name="look"),
     path("projects/<uuid:project_id>/files/pick/", views.pick, name="pick"),
+    path("projects/<uuid:project_id>/send/", link_views.send, name="send"),
+    path("projects/<uuid:project_id>/links/", link_views.links, name="links"),
+    path("projects/<uuid:project_id>/links/<uuid:link_id>/", link_views.link, name="link"),
+    path("projects/<uuid:project_id>/links/<uuid:link_id>/live/", link_views.live, name="link_live"),
+    path("projects/<uuid:project_id>/links/<uuid:link_id>/revoke/", link_views.revoke, name="link_revoke"),
 ]

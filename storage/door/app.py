@@ -74,7 +74,7 @@ class Door:
         if request.has_body and not request.body.ended and (request.body.begun or "expect" not in request.headers):
             await request.body.drain()
         close = request.http1 and request.has_body and (reply.status >= 400 or not request.body.ended)
-        await send_reply(send, self._dressed(request, reply), close=close)
+        await send_reply(send, self._dressed(request, reply), close=close, body=request.body)
 
     async def _answer(self, request: Request) -> Reply:
         try:

@@ -54,6 +54,11 @@ class Body:
         except (TimeoutError, Cut):
             self.ended = True
 
+    async def gone(self) -> None:
+        """Returns when the client has gone away; to be asked when the body is of no interest any more."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     async def _next(self) -> bytes:
         self.begun = True
         message = await self.receive()
@@ -116,8 +121,15 @@ def request_of(scope: Message, receive: Receive, prefix: str) -> Request:
     )
 
 
-async def send_reply(send: Send, reply: Reply, *, close: bool) -> None:
-    """The reply is on its way; with ``close`` the connection ends after it."""
+class Broken(Exception):
+    """The rest of a streamed answer can't be sent; the connection has to end so that nobody takes it for whole."""
+
+
+async def send_reply(send: Send, reply: Reply, *, close: bool, body: Body) -> None:
+    """The reply is on its way; with ``close`` the connection ends after it.
+
+    A stream ends early when the client (whose request's ``body`` tells) is gone, and where it breaks.
+    """
     headers = dict(reply.headers)
     if reply.status not in (204, 304) and reply.stream is None:
         headers.setdefault("Content-Length", str(len(reply.body)))
@@ -125,8 +137,22 @@ async def send_reply(send: Send, reply: Reply, *, close: bool) -> None:
         headers["Connection"] = "close"
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-    if reply.stream is not None:
-        async with aclosing(reply.stream) as blocks:
-            async for block in blocks:
-                await send({"type": "http.response.body", "body": block, "more_body": True})
+    if reply.stream is not None and not await _streamed(send, reply.stream, body):
+        return  # fewer bytes than Content-Length: the server ends the connection
     await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _streamed(send: Send, stream: AsyncGenerator[bytes], body: Body) -> bool:
+    """True when all of ``stream`` was sent."""
+    gone = asyncio.ensure_future(body.gone())
+    try:
+        async with aclosing(stream) as blocks:
+            async for block in blocks:
+                if gone.done():
+                    return False
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+    except Broken:
+        return False
+    finally:
+        gone.cancel()
+    return True

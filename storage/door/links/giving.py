@@ -12,7 +12,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 
 from common.errors import PortolanError, UserError
 from storage import archive
-from storage.door.http import Reply
+from storage.door.http import Broken, Reply
 from storage.door.links.pages import listing_reply
 from storage.door.links.taking import upload_state
 from storage.door.links.visits import Visit, write_soon
@@ -23,10 +23,6 @@ from storage.streaming import CHUNK, OpenFile, attachment, describe, not_modifie
 
 PAGE = 1000
 ARCHIVES = {"zip": "application/zip", "tar": "application/x-tar"}
-
-
-class Broken(Exception):
-    """The rest of an answer can't be sent, and the connection has to end so that nobody takes it for whole."""
 
 
 async def give(visit: Visit) -> Reply:
