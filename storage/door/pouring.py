@@ -1,6 +1,7 @@
 """From a stream of chunks to the disk: writes of a mebibyte, one ahead of the network, never the whole body.
 
-At most two buffers of ``WRITE_BYTES`` are held for one request: one that fills while the other is written.
+At most two buffers are held for one request: one that fills while the other is written and, beside it, hashed. A buffer
+is ``WRITE_BYTES``, or less when so many requests are running that all buffers would take more than ``BUDGET_BYTES``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from storage.door.threads import on_disk
 from storage.uploads.parts import Part
 from storage.uploads.slots import Slot
 
-WRITE_BYTES = 1024**2
+WRITE_BYTES, LEAST_BYTES = 1024**2, 64 * 1024
+# What all buffers of this process may hold together: with many clients at once each gets smaller ones.
+BUDGET_BYTES = 24 * 1024**2
 MOST_RUNNING = 1000
+
+_pouring = 0
 
 
 class Hash(Protocol):
@@ -110,6 +115,8 @@ class Pour:
 
         Also when it fails, all that was received is written (but no byte beyond the announced size).
         """
+        global _pouring  # noqa: PLW0603 - all requests of a process share its memory
+        _pouring += 1
         try:
             async for chunk in chunks:
                 self.room -= len(chunk)
@@ -119,9 +126,10 @@ class Pour:
                     raise UserError("More bytes came than were announced.", code="too_long")
                 self._chunks.append(chunk)
                 self._held += len(chunk)
-                if self._held >= WRITE_BYTES:
+                if self._held >= min(WRITE_BYTES, max(LEAST_BYTES, BUDGET_BYTES // (2 * _pouring))):
                     await self._hand_over()
         finally:
+            _pouring -= 1
             await self._hand_over()
             await self._written()
 
@@ -149,28 +157,29 @@ class Pour:
         await self._written()
         if self._chunks:
             chunks, self._chunks, self._held = self._chunks, [], 0
-            self._writing = asyncio.ensure_future(on_disk(self._write, chunks))
+            self._writing = asyncio.ensure_future(self._keep(chunks))
 
     async def _written(self) -> None:
         if self._writing is not None:
             writing, self._writing = self._writing, None
             await writing
 
-    def _write(self, chunks: list[bytes]) -> None:
+    async def _keep(self, chunks: list[bytes]) -> None:
+        """``chunks`` are written and, at the same time, hashed."""
         if self._failed:  # what follows a gap must never be written, even when there is room again
             return
-        before = self.part.offset
         self._failed = True
+        hashing = asyncio.ensure_future(on_disk(self._note, chunks))
         try:
-            self.part.append(chunks)
+            await on_disk(self.part.append, chunks)
             self._failed = False
         finally:
-            self._note(chunks, self.part.offset - before)
+            await hashing
+            if self._failed:  # less was written than was hashed
+                self.running = None
 
-    def _note(self, chunks: list[bytes], written: int) -> None:
-        for chunk in chunks:
-            seen = chunk if written >= len(chunk) else chunk[:written]
-            for found in (self.running, self._own):
-                if found is not None and seen:
-                    found.update(seen)
-            written -= len(seen)
+    def _note(self, chunks: list[bytes]) -> None:
+        for found in (self.running, self._own):
+            if found is not None:
+                for chunk in chunks:
+                    found.update(chunk)

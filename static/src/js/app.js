@@ -76,4 +76,10 @@ async function pageParts(root) {
 themeToggle();
 document.querySelector("[data-focus]")?.focus();
 pageParts(document);
+// The content is another page's now, the document is the same (uploads go on): see staying.js.
+document.addEventListener("portolan:page", () => {
+  themeToggle();
+  htmx.process(document.body);
+  pageParts(document);
+});
 document.addEventListener("htmx:afterSettle", (event) => viewersIn(event.detail.elt?.parentElement ?? document));

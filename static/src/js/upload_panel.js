@@ -1,12 +1,16 @@
-// The panel of uploads: what is on its way, how fast, how long still; pause, go on, cancel; what failed and why.
-import { UploadManager } from "../uploads.js";
+// The panel of uploads: what is on its way, how fast, how long still; pause, go on, cancel; what failed and why; names
+// that are taken. It lives outside the page's content: while files are on their way, links change the content only.
+import { another, UploadManager } from "../uploads.js";
+import { followLinks } from "./staying.js";
 import { element } from "./parts.js";
 
 const SHOWN = 200;
+const BUSY = ["uploading", "waiting", "conflict"];
+const managers = new Map();
+let panel;
 
 export function start(area) {
-  const panel = document.querySelector("[data-uploads]");
-  const manager = new UploadManager({ projectId: area.dataset.project });
+  const manager = managerOf(area.dataset.project);
   const send = (files) => {
     if (!files.length) return;
     panel.hidden = false;
@@ -21,10 +25,32 @@ export function start(area) {
     });
   }
   dropping(area, send);
-  drawing(panel, manager);
+}
+
+// One manager for each project, for as long as the document lives.
+function managerOf(projectId) {
+  panel ??= makePanel();
+  if (!managers.has(projectId)) {
+    const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+    const manager = new UploadManager({ projectId, csrfToken: () => token });
+    managers.set(projectId, manager);
+    manager.addEventListener("change", panel.redraw);
+  }
+  return managers.get(projectId);
+}
+
+const every = () => [...managers.values()].flatMap((manager) => manager.items().map((item) => ({ ...item, manager })));
+const busy = () => every().some((item) => BUSY.includes(item.state));
+
+function makePanel() {
+  const made = document.querySelector("[data-uploads]");
+  document.body.append(made);
+  drawing(made);
+  followLinks(busy, made);
   addEventListener("beforeunload", (event) => {
-    if (manager.items().some((item) => item.state === "uploading" || item.state === "waiting")) event.preventDefault();
+    if (busy()) event.preventDefault();
   });
+  return made;
 }
 
 function dropping(area, send) {
@@ -59,36 +85,67 @@ async function walk(entry, above, found) {
   }
 }
 
-const WORDS = { waiting: "waiting", uploading: "", paused: "paused", done: "done", failed: "", cancelled: "cancelled" };
+const WORDS = { waiting: "waiting", paused: "paused", done: "done", skipped: "skipped", cancelled: "cancelled" };
 
-function drawing(panel, manager) {
+function drawing(made) {
   const title = element("strong", { class: "grow", "aria-live": "polite" });
   const all = element("button", { class: "button small quiet", type: "button" });
   const close = element("button", { class: "button small quiet", type: "button" }, "Close");
+  const asked = element("div", { class: "uploads-asked", role: "alert" });
   const list = element("ul", { class: "uploads-list", tabindex: "0", "aria-label": "Files on their way" });
   const rows = new Map();
   let refresh = false;
-  panel.append(element("div", { class: "uploads-head" }, title, all, close), list);
-  all.addEventListener("click", () => (manager.items().some((item) => item.state === "uploading") ? manager.pauseAll() : manager.resumeAll()));
+  let frame = 0;
+  made.append(element("div", { class: "uploads-head" }, title, all, close), asked, list);
+  all.addEventListener("click", () => {
+    const running = every().some((item) => item.state === "uploading");
+    for (const manager of managers.values()) running ? manager.pauseAll() : manager.resumeAll();
+  });
   close.addEventListener("click", () => {
-    panel.hidden = true;
+    made.hidden = true;
     if (refresh) location.reload();
   });
-  let frame = 0;
   const draw = () => {
     frame = 0;
-    const items = manager.items();
-    const open = items.filter((item) => !["done", "failed", "cancelled"].includes(item.state));
-    const failed = items.filter((item) => item.state === "failed").length;
-    title.textContent = open.length ? `${open.length} of ${items.length} on the way${left(items)}` : `${items.filter((item) => item.state === "done").length} uploaded${failed ? `, ${failed} not` : ""}`;
-    all.hidden = open.length === 0;
-    close.hidden = open.length > 0;
-    all.textContent = items.some((item) => item.state === "uploading") ? "Pause all" : "Go on";
-    for (const item of items.slice(-SHOWN)) row(list, rows, item, manager);
-    refresh ||= items.some((item) => item.state === "done");
-    if (!open.length && refresh && !failed) setTimeout(() => manager.items().every((item) => item.state === "done") && location.reload(), 1200);
+    const items = every();
+    const count = (...states) => items.filter((item) => states.includes(item.state)).length;
+    const open = count("waiting", "uploading", "paused", "conflict");
+    const failed = count("failed");
+    title.textContent = open ? `${open} of ${items.length} on the way${left(items)}` : `${count("done")} uploaded${failed ? `, ${failed} not` : ""}`;
+    all.hidden = open === 0;
+    close.hidden = open > 0;
+    all.textContent = count("uploading") ? "Pause all" : "Go on";
+    ask(asked, items.filter((item) => item.state === "conflict"));
+    for (const item of shown(items)) row(list, rows, item);
+    refresh ||= count("done") > 0;
+    if (!open && refresh && !failed) setTimeout(() => every().every((item) => ["done", "skipped", "cancelled"].includes(item.state)) && location.reload(), 1200);
   };
-  manager.addEventListener("change", () => (frame ||= requestAnimationFrame(draw)));
+  made.redraw = () => (frame ||= requestAnimationFrame(draw));
+}
+
+// Of thousands only some are drawn: first those that need a look or move now.
+function shown(items) {
+  if (items.length <= SHOWN) return items;
+  const rank = (item) => ["failed", "uploading", "paused", "conflict", "waiting"].indexOf(item.state) >>> 0;
+  return [...items].sort((one, other) => rank(one) - rank(other)).slice(0, SHOWN);
+}
+
+function ask(area, conflicts) {
+  const [first] = conflicts;
+  area.hidden = !first;
+  if (!first || area.dataset.id === first.id + conflicts.length) return;
+  area.dataset.id = first.id + conflicts.length;
+  const button = (choice, words) => {
+    const made = element("button", { class: "button small", type: "button", "data-choice": choice }, words);
+    made.addEventListener("click", () => first.manager.resolve(first.id, choice, { all: all?.checked ?? false }));
+    return made;
+  };
+  const all = element("input", { type: "checkbox" });
+  area.replaceChildren(
+    element("p", {}, element("strong", {}, first.path), " is there already."),
+    element("p", { class: "row" }, button("skip", "Skip"), button("rename", `Keep both: ${another(first.path, 2).split("/").pop()}`), button("replace", "Replace")),
+    element("label", {}, all, ` The same for all that follow${conflicts.length > 1 ? ` (${conflicts.length - 1} more now)` : ""}`),
+  );
 }
 
 function left(items) {
@@ -97,33 +154,57 @@ function left(items) {
   return speed ? `, ${time(bytes / speed)} left` : "";
 }
 
-function row(list, rows, item, manager) {
-  let made = rows.get(item.id);
-  if (!made) {
-    made = {
-      name: element("span", { class: "upload-name", title: item.path }, item.path),
-      bar: element("progress", { max: 1, "aria-label": `Progress of ${item.path}` }),
-      info: element("span"),
-      right: element("span"),
-      pause: element("button", { class: "button small quiet", type: "button" }),
-      cancel: element("button", { class: "button small quiet", type: "button", "aria-label": `Cancel ${item.path}` }, "Cancel"),
-    };
-    made.pause.addEventListener("click", () => (made.item.state === "uploading" ? manager.pause(item.id) : manager.resume(item.id)));
-    made.cancel.addEventListener("click", () => manager.cancel(item.id));
-    made.line = element("div", { class: "upload-info" }, made.info, made.right);
-    list.append(element("li", {}, element("div", { class: "upload-line" }, made.name, element("span", { class: "nowrap" }, made.pause, made.cancel)), made.bar, made.line));
-    rows.set(item.id, made);
-  }
-  made.item = item;
+function row(list, rows, item) {
+  const made = rows.get(item.id) ?? newRow(list, rows, item);
+  if (made.state === item.state && made.sent === item.sent && made.path === item.path) return;
+  Object.assign(made, { item, state: item.state, sent: item.sent, path: item.path });
   const running = item.state === "uploading";
+  made.name.textContent = made.name.title = item.path;
   made.bar.value = item.size ? item.sent / item.size : item.state === "done" ? 1 : 0;
   made.pause.textContent = running ? "Pause" : item.state === "failed" ? "Try again" : "Go on";
   made.pause.setAttribute("aria-label", `${made.pause.textContent}: ${item.path}`);
   made.pause.hidden = !["uploading", "paused", "failed"].includes(item.state);
-  made.cancel.hidden = ["done", "cancelled"].includes(item.state);
+  made.elsewhere.hidden = !["uploading", "paused", "failed"].includes(item.state) || !item.manager.address(item.id);
+  made.cancel.hidden = ["done", "cancelled", "skipped"].includes(item.state);
+  made.badge.hidden = !(item.state === "done" && item.verified);
   made.line.classList.toggle("error", item.state === "failed");
   made.info.textContent = item.state === "failed" ? item.error : `${bytes(item.sent)} of ${bytes(item.size)} ${WORDS[item.state] ?? ""}`;
   made.right.textContent = running && item.speed ? `${bytes(item.speed)}/s, ${time(item.secondsLeft)} left` : "";
+}
+
+function newRow(list, rows, item) {
+  const made = {
+    item,
+    name: element("span", { class: "upload-name" }),
+    bar: element("progress", { max: 1, "aria-label": `Progress of ${item.path}` }),
+    info: element("span"),
+    right: element("span"),
+    badge: element("span", { class: "badge success", title: "The door compared the SHA-256 of every piece with this browser's" }, "verified"),
+    pause: element("button", { class: "button small quiet", type: "button" }),
+    elsewhere: element("button", { class: "button small quiet", type: "button", "aria-label": `Continue ${item.path} by command line` }, "By command line"),
+    cancel: element("button", { class: "button small quiet", type: "button", "aria-label": `Cancel ${item.path}` }, "Cancel"),
+    command: element("div", { class: "upload-command", hidden: true }),
+  };
+  made.pause.addEventListener("click", () => (made.item.state === "uploading" ? item.manager.pause(item.id) : item.manager.resume(item.id)));
+  made.cancel.addEventListener("click", () => item.manager.cancel(item.id));
+  made.elsewhere.addEventListener("click", () => elsewhere(made));
+  made.line = element("div", { class: "upload-info" }, made.info, made.right, made.badge);
+  const buttons = element("span", { class: "nowrap" }, made.pause, made.elsewhere, made.cancel);
+  list.append(element("li", {}, element("div", { class: "upload-line" }, made.name, buttons), made.bar, made.line, made.command));
+  rows.set(item.id, made);
+  return made;
+}
+
+// One line for another machine (or this one) that has the file: it goes on where the browser was.
+function elsewhere(made) {
+  const { item } = made;
+  if (item.state === "uploading") item.manager.pause(item.id);
+  const name = item.path.split("/").pop().replaceAll("'", "'\\''");
+  const line = `curl -fsSO ${location.origin}/static/portolan-upload.py && PORTOLAN_UPLOAD='${item.manager.address(item.id)}' python3 portolan-upload.py '${name}'`;
+  const text = element("code", { id: `command-${item.id}` }, line);
+  const copy = element("button", { class: "button small", type: "button", "data-copy": `#command-${CSS.escape(item.id)}` }, element("span", {}, "Copy"));
+  made.command.replaceChildren(element("p", { class: "help" }, "Type this where the file is. It holds the upload's secret: whoever has it can send this file, nothing else."), text, copy);
+  made.command.hidden = false;
 }
 
 function bytes(count) {

@@ -17,7 +17,7 @@ PORTAL = "http://localhost:8000"
 PAGE = """<!doctype html><input name="csrfmiddlewaretoken" value="csrf-of-the-page"><input type="file" id="pick">
 <script type="module">
   import { UploadManager } from "/uploads.js";
-  const manager = new UploadManager({ projectId: "the-project" });
+  const manager = new UploadManager({ projectId: "the-project", parallelFrom: 4e6 });
   Object.assign(window, { manager, finished: [], changes: 0 });
   manager.addEventListener("change", () => (window.changes += 1));
   manager.addEventListener("done", (event) => window.finished.push(event.detail.path));
@@ -140,7 +140,7 @@ def test_paused_upload_goes_on_and_tells_speed_and_time(page, portal, tmp_path):
 
 
 def test_upload_goes_on_after_the_page_was_closed(page, portal, tmp_path):
-    file = make(tmp_path, 6_000_000)
+    file = make(tmp_path, 3_900_000)
     slow_line(page, 3_000_000)
     pick(page, file)
     until(page, "manager.items()[0].sent > 2.5e6")
@@ -179,12 +179,68 @@ def test_refusal_is_told_in_the_portals_words_and_may_be_tried_again(page, porta
     place.parent.mkdir(parents=True)
     place.write_text("here")
     pick(page, make(tmp_path, 1000))
-    until(page, "manager.items()[0].state === 'failed'")
+    until(page, "manager.items()[0].state === 'conflict'")
     found = page.evaluate("manager.items()[0]")
     assert (found["error"], found["code"]) == ("It is there already.", "name_taken")
     place.unlink()
-    page.evaluate("manager.resume(manager.items()[0].id)")
+    page.evaluate("manager.resolve(manager.items()[0].id, 'replace')")
     until(page, "finished.length === 1")
+
+
+@pytest.mark.parametrize("choice", ["skip", "rename", "replace"])
+def test_taken_names_are_skipped_renamed_or_replaced_and_the_choice_may_be_for_all(page, portal, tmp_path, choice):
+    above = portal.place.root / "day 1/raw"
+    above.mkdir(parents=True)
+    files = [make(tmp_path, 1000 + number, f"{number}.mrc") for number in range(3)]
+    for file in files:
+        (above / file.name).write_text("old")
+    page.evaluate("document.querySelector('#pick').multiple = true")
+    pick(page, *files)
+    until(page, "manager.items().some((i) => i.state === 'conflict')")
+    page.evaluate(
+        f"manager.resolve(manager.items().find((i) => i.state === 'conflict').id, '{choice}', {{ all: true }})"
+    )
+    until(page, "manager.items().every((i) => ['done', 'skipped'].includes(i.state))")
+    for file in files:
+        there, beside = above / file.name, above / f"{file.stem} (2).mrc"
+        assert (there.read_bytes() == file.read_bytes()) == (choice == "replace")
+        assert beside.exists() == (choice == "rename")
+        assert choice != "rename" or beside.read_bytes() == file.read_bytes()
+
+
+def test_large_file_goes_in_parallel_parts_and_on_after_the_page_was_closed(page, portal, tmp_path):
+    file = make(tmp_path, 17_000_000)
+    slow_line(page, 6_000_000)
+    pick(page, file)
+    until(page, "manager.items()[0].sent > 9e6")
+    parts = portal.place.client.get(f"{portal.urls[0]}/parts/").json()["parts"]
+    assert len(parts) == 3
+    page.goto("about:blank")
+    page.goto(PORTAL)
+    received = portal.place.client.get(f"{portal.urls[0]}/parts/").json()["received"]
+    assert received >= 2 * 1024**2
+    pick(page, file)
+    until(page, "finished.length === 1")
+    assert len(portal.begun) == 1
+    assert page.evaluate("manager.items()[0].verified")
+    assert (portal.place.root / "day 1/raw/movie.mrc").read_bytes() == file.read_bytes()
+
+
+def test_piece_with_a_wrong_checksum_is_sent_again(page, portal, tmp_path):
+    file = make(tmp_path, 3_000_000)
+    page.evaluate("""() => {
+      const real = crypto.subtle.digest.bind(crypto.subtle);
+      window.digests = 0;
+      crypto.subtle.digest = async (...asked) => {
+        const found = await real(...asked);
+        if (!window.digests++) new Uint8Array(found)[0] ^= 1;
+        return found;
+      };
+    }""")
+    pick(page, file)
+    until(page, "finished.length === 1")
+    assert page.evaluate("window.digests") == 3
+    assert (portal.place.root / "day 1/raw/movie.mrc").read_bytes() == file.read_bytes()
 
 
 def test_name_taken_meanwhile_is_told_and_nothing_is_lost(page, portal, tmp_path):

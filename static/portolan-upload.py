@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Go on with an upload that was begun elsewhere: PORTOLAN_UPLOAD='<its address>' python3 portolan-upload.py FILE
+
+Needs Python 3.8 and nothing else. Ended by Ctrl-C or a cut line, the same command goes on. Each piece carries its
+SHA-256. The address is a secret: it is read from the environment, so that it stands in no list of processes.
+"""
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import sys
+import time
+from urllib.parse import urlsplit
+
+PIECE = 16 * 1024 * 1024
+PAUSES = [0, 1, 2, 5, 10] + [30] * 40
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+def ask(method, url, headers, body=None):
+    """(status, headers, text) of one request; OSError when the line is cut."""
+    where = urlsplit(url)
+    kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
+    line = kind(where.netloc, timeout=120)
+    try:
+        line.request(method, where.path, body=body, headers=dict(TUS, **headers))
+        answer = line.getresponse()
+        return answer.status, answer.headers, answer.read().decode("utf-8", "replace")
+    finally:
+        line.close()
+
+
+def patiently(method, url, headers, body=None):
+    """Like ask, again and again while the line is cut or the server is busy."""
+    for pause in PAUSES:
+        time.sleep(pause)
+        try:
+            status, told, text = ask(method, url, headers, body)
+        except (OSError, http.client.HTTPException) as error:
+            print("The line is cut (%s); trying again." % error, file=sys.stderr)
+            continue
+        if status in (408, 423, 429, 460) or (status >= 500 and status != 507):
+            continue
+        return status, told, text
+    sys.exit("The server can't be reached. Type the same command again later; nothing is lost.")
+
+
+def refused(status, text):
+    """The program ends with the server's words."""
+    try:
+        problem = json.loads(text)
+        sys.exit("%s %s" % (problem.get("detail", ""), problem.get("hint", "")))
+    except ValueError:
+        sys.exit("The server answered %d." % status)
+
+
+def send(url, file, start, length, told):
+    """The bytes [start, start + length) of the file are in the upload, or the part of one, at url."""
+    while True:
+        status, headers, text = patiently("HEAD", url, {})
+        if status != 200:
+            refused(status, text or "")
+        offset = int(headers["Upload-Offset"])
+        while offset < length:
+            file.seek(start + offset)
+            piece = file.read(min(PIECE, length - offset))
+            digest = base64.b64encode(hashlib.sha256(piece).digest()).decode()
+            words = {
+                "Content-Type": "application/offset+octet-stream",
+                "Upload-Offset": str(offset),
+                "Upload-Checksum": "sha256 " + digest,
+            }
+            status, headers, text = patiently("PATCH", url, words, piece)
+            if status == 409 and "wrong_offset" in text:
+                break
+            if status != 204:
+                refused(status, text)
+            offset = int(headers["Upload-Offset"])
+            told(len(piece))
+        else:
+            return
+
+
+def main():
+    """The whole file is in the project."""
+    url = os.environ.get("PORTOLAN_UPLOAD", "")
+    if len(sys.argv) != 2 or not url:
+        sys.exit(__doc__)
+    status, _, text = patiently("GET", url + "/parts/", {})
+    if status != 200:
+        refused(status, text)
+    known = json.loads(text)
+    size = os.path.getsize(sys.argv[1])
+    if size != known["size"]:
+        sys.exit("This is another file: it has %d bytes, the upload is of %d." % (size, known["size"]))
+    done = [known["received"]]
+
+    def told(count):
+        done[0] += count
+        print("\r%s: %d %%" % (known["path"], 100 * min(done[0], size) // max(1, size)), end="", flush=True)
+
+    with open(sys.argv[1], "rb") as file:
+        for part in known["parts"]:
+            send("%s/parts/%d" % (url, part["start"]), file, part["start"], part["length"], told)
+        if not known["parts"]:
+            send(url, file, 0, size, told)
+    status, headers, text = patiently("HEAD", url, {})
+    if status != 200 or headers.get("Upload-Offset") != str(size):
+        refused(status, text or "")
+    print("\r%s: all %d bytes are there." % (known["path"], size))
+
+
+if __name__ == "__main__":
+    main()
