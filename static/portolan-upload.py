@@ -5,6 +5,8 @@ Needs Python 3.8 and nothing else. Ended by Ctrl-C or a cut line, the same comma
 SHA-256. The address is a secret: it is read from the environment, so that it stands in no list of processes.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import http.client
@@ -12,6 +14,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 PIECE = 16 * 1024 * 1024
@@ -19,7 +23,7 @@ PAUSES = [0, 1, 2, 5, 10] + [30] * 40
 TUS = {"Tus-Resumable": "1.0.0"}
 
 
-def ask(method, url, headers, body=None):
+def ask(method: str, url: str, headers: dict, body: bytes | None = None) -> tuple:
     """(status, headers, text) of one request; OSError when the line is cut."""
     where = urlsplit(url)
     kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
@@ -32,14 +36,14 @@ def ask(method, url, headers, body=None):
         line.close()
 
 
-def patiently(method, url, headers, body=None):
+def patiently(method: str, url: str, headers: dict, body: bytes | None = None) -> tuple:
     """Like ask, again and again while the line is cut or the server is busy."""
     for pause in PAUSES:
         time.sleep(pause)
         try:
             status, told, text = ask(method, url, headers, body)
         except (OSError, http.client.HTTPException) as error:
-            print("The line is cut (%s); trying again." % error, file=sys.stderr)
+            print(f"The line is cut ({error}); trying again.", file=sys.stderr)
             continue
         if status in (408, 423, 429, 460) or (status >= 500 and status != 507):
             continue
@@ -47,16 +51,16 @@ def patiently(method, url, headers, body=None):
     sys.exit("The server can't be reached. Type the same command again later; nothing is lost.")
 
 
-def refused(status, text):
+def refused(status: int, text: str) -> None:
     """The program ends with the server's words."""
     try:
         problem = json.loads(text)
-        sys.exit("%s %s" % (problem.get("detail", ""), problem.get("hint", "")))
+        sys.exit("{} {}".format(problem.get("detail", ""), problem.get("hint", "")))
     except ValueError:
         sys.exit("The server answered %d." % status)
 
 
-def send(url, file, start, length, told):
+def send(url: str, file: BinaryIO, start: int, length: int, told: Callable) -> None:
     """The bytes [start, start + length) of the file are in the upload, or the part of one, at url."""
     while True:
         status, headers, text = patiently("HEAD", url, {})
@@ -83,7 +87,7 @@ def send(url, file, start, length, told):
             return
 
 
-def main():
+def main() -> None:
     """The whole file is in the project."""
     url = os.environ.get("PORTOLAN_UPLOAD", "")
     if len(sys.argv) != 2 or not url:
@@ -97,7 +101,7 @@ def main():
         sys.exit("This is another file: it has %d bytes, the upload is of %d." % (size, known["size"]))
     done = [known["received"]]
 
-    def told(count):
+    def told(count: int) -> None:
         done[0] += count
         print("\r%s: %d %%" % (known["path"], 100 * min(done[0], size) // max(1, size)), end="", flush=True)
 
