@@ -57,7 +57,7 @@ def refused(status: int, text: str) -> None:
         problem = json.loads(text)
         sys.exit("{} {}".format(problem.get("detail", ""), problem.get("hint", "")))
     except ValueError:
-        sys.exit("The server answered %d." % status)
+        sys.exit(f"The server answered {status}.")
 
 
 def send(url: str, file: BinaryIO, start: int, length: int, told: Callable) -> None:
@@ -98,22 +98,22 @@ def main() -> None:
     known = json.loads(text)
     size = os.path.getsize(sys.argv[1])
     if size != known["size"]:
-        sys.exit("This is another file: it has %d bytes, the upload is of %d." % (size, known["size"]))
+        sys.exit(f"This is another file: it has {size} bytes, the upload is of {known['size']}.")
     done = [known["received"]]
 
     def told(count: int) -> None:
         done[0] += count
-        print("\r%s: %d %%" % (known["path"], 100 * min(done[0], size) // max(1, size)), end="", flush=True)
+        print(f"\r{known['path']}: {100 * min(done[0], size) // max(1, size)} %", end="", flush=True)
 
     with open(sys.argv[1], "rb") as file:
         for part in known["parts"]:
-            send("%s/parts/%d" % (url, part["start"]), file, part["start"], part["length"], told)
+            send(f"{url}/parts/{part['start']}", file, part["start"], part["length"], told)
         if not known["parts"]:
             send(url, file, 0, size, told)
     status, headers, text = patiently("HEAD", url, {})
     if status != 200 or headers.get("Upload-Offset") != str(size):
         refused(status, text or "")
-    print("\r%s: all %d bytes are there." % (known["path"], size))
+    print(f"\r{known['path']}: all {size} bytes are there.")
 
 
 if __name__ == "__main__":
