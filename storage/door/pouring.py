@@ -115,7 +115,7 @@ class Pour:
 
         Also when it fails, all that was received is written (but no byte beyond the announced size).
         """
-        global _pouring  # noqa: PLW0603 - all requests of a process share its memory
+        global _pouring
         _pouring += 1
         try:
             async for chunk in chunks:
