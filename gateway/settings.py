@@ -141,6 +141,11 @@ SESSION_COOKIE_NAME = f"portolan_session_{PORT}"
 CSRF_COOKIE_NAME = f"portolan_csrf_{PORT}"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Browsers then come by https only, for half a year; what redirects http is the server in front.
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=180 * 24 * 3600) if HTTPS else 0
+SECURE_SSL_REDIRECT = False
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
