@@ -70,7 +70,7 @@ def removal() -> dict[str, Any]:
     return {name: {"most_ms": max(late), "times": len(late)} for name, late in found.items() if late}
 
 
-UNLIMITED = {"API_REQUESTS_PER_MINUTE": "100000000"}
+UNLIMITED = {"API_REQUESTS_PER_MINUTE": "100000000", "USAGE_POLICY_FILE": ""}
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from django.core.cache import cache
 
 from accounts import bearer, provider_client
 from accounts.models import ExternalIdentity, User
-from tests.accounts.asking import accepted, ask, refused
+from tests.accounts.asking import ME, accepted, ask, refused
 from tests.accounts.fake_provider import FakeProvider
 
 pytestmark = pytest.mark.django_db
@@ -316,3 +316,15 @@ def test_without_the_entitlement_that_the_gateway_asks_for_nobody_comes_in(fake,
     cache.clear()
     fake.people["alice-sub"]["eduperson_entitlement"] = [needed]
     accepted(fake.jwt())
+
+
+def test_a_new_person_accepts_the_usage_policy_first_as_in_the_browser(fake, settings, tmp_path):
+    settings.USAGE_POLICY_FILE = str(tmp_path / "policy.txt")
+    (tmp_path / "policy.txt").write_text("Be kind.")
+    token = fake.jwt()
+    waiting = ask(token)
+    assert (waiting.status_code, waiting.json()["code"]) == (403, "policy_not_accepted")
+    version = ask(token, f"{ME}policy/").json()["version"]
+    accepting = ask(token, f"{ME}policy/", "post", data={"version": version}, content_type="application/json")
+    assert accepting.status_code == 200
+    accepted(token)

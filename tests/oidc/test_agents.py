@@ -20,7 +20,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 @pytest.fixture(scope="module")
 def portal(institutes):
     """A portal that takes the tokens of both institutes."""
-    extra = {"OIDC_PROVIDERS": ",".join(institutes), "ACCESS_TOKEN_CACHE_SECONDS": "1"}
+    extra = {"OIDC_PROVIDERS": ",".join(institutes), "ACCESS_TOKEN_CACHE_SECONDS": "1", "USAGE_POLICY_FILE": ""}
     for institute in institutes.values():
         extra |= institute.variables()
     live = new_instance(extra=extra)
