@@ -1,5 +1,7 @@
 """What the API says of compute sites, and how operators change them."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
@@ -69,9 +71,9 @@ class SiteSettingsSerializer(SiteSerializer):
     """A compute site as operators see it. Secrets are named by file, never held."""
 
     installed = serializers.DictField(source="tools", read_only=True, help_text="Tools by name, `*` for all.")
-    shares = serializers.SlugRelatedField("name", many=True, read_only=True, help_text="Storage sites it sees.")
-    people = serializers.SlugRelatedField("username", many=True, read_only=True)
-    groups = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
+    shares: Any = serializers.SlugRelatedField("name", many=True, read_only=True, help_text="Storage sites it sees.")
+    people: Any = serializers.SlugRelatedField("username", many=True, read_only=True)
+    groups: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     settings = serializers.DictField(read_only=True)
     probe = serializers.DictField(read_only=True, help_text="{ok, checks: [{title, ok, words, hint}]}")
 

@@ -70,8 +70,16 @@ def poll_site(site_id: str, least_seconds: float = SOON_SECONDS / 2) -> None:
         return
     for job_id in lifecycle.observe(site):
         advance.delay(str(job_id))
+    for attempt_id in lifecycle.to_mirror(site):
+        mirror.delay(str(attempt_id))
     if lifecycle.young(site, within=YOUNG):
         poll_site.apply_async((site_id,), countdown=SOON_SECONDS)
+
+
+@shared_task
+def mirror(attempt_id: str) -> None:
+    """Those who watch a job on another machine see its logs and charts."""
+    lifecycle.mirror(attempt_id)
 
 
 @shared_task

@@ -14,12 +14,12 @@ from jobs.lifecycle import ending, starting
 from jobs.lifecycle.locks import only_one
 from jobs.lifecycle.probing import probe
 from jobs.lifecycle.tidying import tidy
-from jobs.lifecycle.watching import observe, take_turn, young
+from jobs.lifecycle.watching import mirror, observe, take_turn, to_mirror, young
 from jobs.models import Job
 from jobs.results import Failure
 from jobs.states import JobState
 
-__all__ = ["advance", "observe", "probe", "take_turn", "tidy", "young"]
+__all__ = ["advance", "mirror", "observe", "probe", "take_turn", "tidy", "to_mirror", "young"]
 
 MOST_STEPS = 12
 log = logging.getLogger(__name__)

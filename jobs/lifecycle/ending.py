@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from jobs.backends import supervisor
 from jobs.backends.base import Backend, Cause, Phase, SiteUnavailable
 from jobs.cwl import OutputError, collect_outputs
 from jobs.cwl.model import all_files_in
+from jobs.lifecycle import staging
 from jobs.lifecycle.crate import write_crate
 from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, read_tail, write_json
 from jobs.lifecycle.points import reached
@@ -42,6 +44,8 @@ def collect(job: Job) -> None:
     """The job has succeeded with its results, or failed with what to change; nothing happens while evidence is due."""
     attempt, places, info = latest(job), places_of(job), get_tool(job.tool)
     reached("collect.begun")
+    if attempt.staged:
+        staging.bring_home(job, attempt, places)
     evidence = read_json(places.root, inner(AREA, attempt.pk.hex, supervisor.EXIT_FILE))
     if evidence is None:
         if _may_still_come(attempt):
@@ -100,6 +104,7 @@ def succeed(job: Job, attempt: Attempt, info: ToolInfo, places: Places, outputs:
         reached("collect.before_record")
     reached("collect.recorded")
     _drop_scratch(attempt, places)
+    _drop_copies(attempt)
 
 
 def fail(job: Job, failure: Failure, attempt: Attempt | None = None) -> None:
@@ -118,6 +123,7 @@ def fail(job: Job, failure: Failure, attempt: Attempt | None = None) -> None:
     job.failure = failure.as_dict()
     if attempt is not None:
         _drop_scratch(attempt, places_of(job))
+        _drop_copies(attempt)
 
 
 def cancel(job: Job) -> None:
@@ -132,6 +138,9 @@ def cancel(job: Job) -> None:
     reached("cancel.after_site")
     if not over:
         return
+    if attempt.staged:
+        with suppress(SiteUnavailable):  # its logs are good to have, but it is over without them
+            staging.bring_home(job, attempt, places)
     evidence = read_json(places.root, inner(AREA, attempt.pk.hex, supervisor.EXIT_FILE))
     if evidence is not None:
         keep_evidence(attempt, evidence)
@@ -141,6 +150,7 @@ def cancel(job: Job) -> None:
         reached("cancel.before_record")
     reached("cancel.recorded")
     _drop_scratch(attempt, places)
+    _drop_copies(attempt)
 
 
 def _is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
@@ -148,6 +158,8 @@ def _is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
     if native_id is None:
         # The site never had it. Should a lost call still reach the site, that copy finds this fence and leaves.
         ensure_dir(places.root, inner(AREA, attempt.pk.hex, supervisor.FENCE))
+        if attempt.staged:
+            staging.fence(attempt)
         return True
     if not attempt.native_id:
         Attempt.objects.filter(pk=attempt.pk).update(native_id=native_id)
@@ -263,6 +275,13 @@ def _told(outputs: dict[str, Any], places: Places) -> dict[str, Any]:
         item.pop("location", None)
         item["path"] = str(Path(item["path"]).relative_to(places.root))
     return outputs
+
+
+def _drop_copies(attempt: Attempt) -> None:
+    """What is at the site goes, but the fence of one that may still come; what can't go now is tried again later."""
+    if attempt.staged and attempt.native_id:
+        with suppress(SiteUnavailable):
+            staging.clean_up(attempt)
 
 
 def _drop_scratch(attempt: Attempt, places: Places) -> None:

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from jobs.backends.base import JobRejected, JobSpec
 from jobs.backends.supervisor import FENCE
 from jobs.cwl import CommandLine, build_command, write_work_files
 from jobs.cwl.model import all_files_in
+from jobs.lifecycle import staging
 from jobs.lifecycle.installed import installed
 from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, write_json, write_text
 from jobs.lifecycle.points import reached
@@ -25,7 +27,10 @@ from jobs.models import Attempt, ComputeSite, Job
 from jobs.registry import ToolInfo, get_tool
 from jobs.states import JobState
 from storage.paths import clean, ensure_dir, exists_beneath, inner, path_beneath, remove_beneath
+from storage.services.folders import folder_of
 
+# The search path of a site that has nothing in common with this machine.
+ELSEWHERE = "/usr/local/bin:/usr/bin:/bin"
 INPUTS_FILE, COMMAND_FILE, STDOUT, STDERR = "inputs.json", "command.txt", "stdout.log", "stderr.log"
 
 
@@ -67,17 +72,31 @@ def prepare(job: Job) -> None:
     places = places_of(job)
     _make_folder(job, places)
     reached("prepare.folder_made")
-    number = job.attempts.count() + 1
-    attempt = Attempt(job=job, number=number, site=job.site, queue=job.queue)
+    attempt = _next_attempt(job)
     command = command_for(job, attempt, info, places)
     write_json(places.root, f"{places.folder}/{INPUTS_FILE}", _inputs_of(job, info))
     write_text(places.root, f"{places.folder}/{COMMAND_FILE}", shlex.join(command.argv) + "\n")
     reached("prepare.written")
-    with transaction.atomic():
+    if attempt.staged:
         attempt.save()
+        staging.stage_in(attempt, info, places, command)
+    with transaction.atomic():
+        if not attempt.staged:
+            attempt.save()
         job.move_to(JobState.SUBMITTING)
         reached("prepare.before_record")
     reached("prepare.recorded")
+
+
+def _next_attempt(job: Job) -> Attempt:
+    """A new attempt; or the one whose copying was cut, so that it goes on where it was."""
+    last = job.attempts.select_related("site").order_by("-number").first()
+    if last is not None and last.staged and last.site_id == job.site_id and not last.submitted_at and not last.ended_at:
+        last.job = job
+        return last
+    number = last.number + 1 if last is not None else 1
+    staged = job.site.stages(folder_of(job.project).site)
+    return Attempt(job=job, number=number, site=job.site, queue=job.queue, staged=staged)
 
 
 def hand_over(job: Job) -> None:
@@ -180,26 +199,21 @@ def _spec_of(job: Job, attempt: Attempt) -> JobSpec:
     """What the site is to run; the work directory and its files are there."""
     places, info = places_of(job), get_tool(job.tool)
     command = command_for(job, attempt, info, places)
-    control = control_of(attempt)
-    scratch = inner(AREA, attempt.pk.hex, "tmp")
-    if not exists_beneath(places.root, inner(AREA, attempt.pk.hex, FENCE)):
-        # What a worker left that died on its way to here; without a fence no command has begun.
-        for path in (attempt.work_path, control):
-            remove_beneath(places.root, path)
-        for path in (attempt.work_path, control, scratch):
-            ensure_dir(places.root, path)
-        write_work_files(command)
+    if attempt.staged:
+        # Nothing that a link points to travels, so what is put in place is a copy.
+        command = replace(command, work_files=tuple(replace(one, writable=True) for one in command.work_files))
+    _make_work(attempt, places, command)
     cwd = places.path(attempt.work_path)
     logs = places.path(places.folder)
     for stream in (command.stdout, command.stderr):
         if stream:
             (cwd / stream).parent.mkdir(parents=True, exist_ok=True)
     there = installed(attempt.site, job.tool)
-    return JobSpec(
+    spec = JobSpec(
         name=attempt.native_name,
         argv=[*there.wrapper, *command.argv],
         cwd=cwd,
-        control=places.path(control),
+        control=places.path(control_of(attempt)),
         stdout=cwd / command.stdout if command.stdout else logs / STDOUT,
         stderr=cwd / command.stderr if command.stderr else logs / STDERR,
         stdin=Path(command.stdin) if command.stdin else None,
@@ -215,14 +229,32 @@ def _spec_of(job: Job, attempt: Attempt) -> JobSpec:
         setup=there.setup,
         comment=f"{job.tool} #{job.number}",
     )
+    return staging.moved_spec(spec, attempt, places, info) if attempt.staged else spec
+
+
+def _make_work(attempt: Attempt, places: Places, command: CommandLine) -> None:
+    """The work and control directories are there, on the site too, with the files that the tool wants in place."""
+    control, there = control_of(attempt), exists_beneath(places.root, inner(AREA, attempt.pk.hex, FENCE))
+    if staging.fenced(attempt) if attempt.staged else there:
+        return
+    # What a worker left that died on its way to here; without a fence no command has begun.
+    for path in (attempt.work_path, control):
+        remove_beneath(places.root, path)
+    for path in (attempt.work_path, control, inner(AREA, attempt.pk.hex, "tmp")):
+        ensure_dir(places.root, path)
+    write_work_files(command)
+    if attempt.staged:
+        staging.send_work(attempt, places)
 
 
 def _environment(site: ComputeSite, command: CommandLine) -> dict[str, str]:
     """The command's environment: nothing of the portal's own, which may hold secrets."""
-    own = str(Path(sys.executable).parent)
-    path = str(site.settings.get("path") or os.environ.get("PATH") or os.defpath)
+    own, told = str(Path(sys.executable).parent), site.settings.get("path")
+    path = f"{own}:{told or os.environ.get('PATH') or os.defpath}"
+    if site.work_root:
+        path = str(told or ELSEWHERE)
     return {
-        "PATH": f"{own}:{path}",
+        "PATH": path,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         # Open MPI makes sockets below TMPDIR, whose path is too long for them.

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from common.errors import NotFound, PortolanError
 from jobs.backends.base import SiteUnavailable
+from jobs.lifecycle import staging
 from jobs.lifecycle.places import control_of, places_of
 from jobs.lifecycle.sites import backend_of
 from jobs.models import Attempt
@@ -41,6 +42,8 @@ def tidy() -> int:
 def _tidy(attempt: Attempt) -> None:
     if attempt.native_id:
         backend_of(attempt.site).forget(attempt.native_id)
+    if attempt.staged and attempt.cleaned_at is None:
+        staging.clean_up(attempt)
     with suppress(NotFound):  # the folder itself is gone
         remove_beneath(places_of(attempt.job).root, control_of(attempt))
     Attempt.objects.filter(pk=attempt.pk).update(tidied_at=timezone.now())

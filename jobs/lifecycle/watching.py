@@ -13,17 +13,21 @@ from django.utils import timezone
 from common.errors import NotFound, StateConflict
 from jobs.backends.base import NativeObservation, Phase, SiteUnavailable
 from jobs.backends.supervisor import EXIT_FILE
-from jobs.lifecycle.places import AREA, places_of, read_json, read_tail
+from jobs.lifecycle import staging
+from jobs.lifecycle.locks import only_one
+from jobs.lifecycle.places import AREA, Places, places_of, read_json, read_tail
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking
 from jobs.lifecycle.starting import STDOUT
 from jobs.models import Attempt, ComputeSite, Job, Observation
+from jobs.registry import get_tool
 from jobs.results import progress_in
 from jobs.states import JobState
 from storage.paths import inner
 
 # A held job is asked for as well: when its site knows it again, it goes on by itself.
 AT_SITE = (JobState.QUEUED, JobState.RUNNING, JobState.HELD, JobState.CANCELLING)
+MIRROR_EVERY = timedelta(seconds=5)
 ABSENT_AFTER = timedelta(minutes=10)
 TAIL_BYTES = 8192
 
@@ -100,7 +104,7 @@ def _note_absent(attempt: Attempt) -> bool:
     """Absent is absent: neither done nor failed, unless its exit file tells how it ended."""
     job = attempt.job
     places = places_of(job)
-    if read_json(places.root, inner(AREA, attempt.pk.hex, EXIT_FILE)) is not None:
+    if _has_ended(attempt, places):
         Attempt.objects.filter(pk=attempt.pk).update(ended_at=timezone.now())
         if job.job_state is not JobState.CANCELLING:
             job.move_to(JobState.STAGING_OUT)
@@ -112,6 +116,35 @@ def _note_absent(attempt: Attempt) -> bool:
         more = "It goes on when the site knows it again; or ask the operator, or cancel it and run it again."
         job.move_to(JobState.HELD, reason=f"{words} {more}")
     return job.job_state is JobState.CANCELLING
+
+
+def _has_ended(attempt: Attempt, places: Places) -> bool:
+    if read_json(places.root, inner(AREA, attempt.pk.hex, EXIT_FILE)) is not None:
+        return True
+    try:
+        return attempt.staged and staging.ended(attempt)
+    except SiteUnavailable:
+        return False
+
+
+def to_mirror(site: ComputeSite) -> list[UUID]:
+    """Attempts that run on copies of their files, whose logs were not brought home for a moment."""
+    late = timezone.now() - MIRROR_EVERY
+    running = Attempt.objects.filter(site=site, staged=True, ended_at__isnull=True, job__state=JobState.RUNNING)
+    return list(running.filter(Q(mirrored_at__isnull=True) | Q(mirrored_at__lt=late)).values_list("pk", flat=True))
+
+
+def mirror(attempt_id: UUID | str) -> None:
+    """The logs and charts of a running attempt are here as they are there, and its progress is noted."""
+    attempt = Attempt.objects.select_related("job__project", "site").get(pk=attempt_id)
+    with only_one(attempt.pk) as mine:
+        if mine and attempt.ended_at is None:
+            info = get_tool(attempt.job.tool)
+            globs = {one.name: one.output.globs for one in info.tool.outputs if one.output}
+            names = [name for hint in info.results if hint.viewer == "chart" for name in globs.get(hint.output, ())]
+            with suppress(SiteUnavailable):
+                staging.mirror(attempt.job, attempt, places_of(attempt.job), [one for one in names if "*" not in one])
+                note_progress(attempt.job)
 
 
 def note_progress(job: Job) -> None:
