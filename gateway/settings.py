@@ -243,3 +243,5 @@ COPY_HOSTS = env.list("COPY_HOSTS", default=[])
 TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]
 POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
 RECONCILE_SECONDS = env.float("RECONCILE_SECONDS", default=5.0)
+# How often a job is tried again by itself after a node or a site failed it.
+JOB_RETRIES = env.int("JOB_RETRIES", default=2)

@@ -24,3 +24,5 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(Path(PORTOLAN_HOME) / "test.sqlite3")}
 # A test that wants institutes says which (tests/oidc).
 OIDC: dict[str, str] = {}
+
+JOB_RETRIES = 0

@@ -24,6 +24,7 @@ from common.errors import NotFound, PortolanError
 from common.pagination import OldestByNumber
 from jobs import registry, services
 from jobs.models import Job, JobEvent
+from jobs.repairs import Action as Repairing
 from jobs.serializers import (
     EventSerializer,
     HowSerializer,
@@ -34,6 +35,7 @@ from jobs.serializers import (
     NewJobSerializer,
     OutputsSerializer,
     PlanSerializer,
+    RepairJobSerializer,
     RerunSerializer,
     ToolDetailSerializer,
     ToolsSerializer,
@@ -76,7 +78,7 @@ class ToolViewSet(GenericViewSet):
 class ProjectJobViewSet(GenericViewSet):
     """Jobs of a project."""
 
-    queryset = Job.objects.select_related("site", "submitted_by")
+    queryset = Job.objects.select_related("site", "submitted_by").prefetch_related("attempts")
     serializer_class = JobSerializer
 
     @extend_schema(
@@ -119,7 +121,7 @@ class ProjectJobViewSet(GenericViewSet):
 class JobViewSet(GenericViewSet):
     """One job."""
 
-    queryset = Job.objects.select_related("site", "submitted_by")
+    queryset = Job.objects.select_related("site", "submitted_by").prefetch_related("attempts")
     serializer_class = JobSerializer
     pagination_class = OldestByNumber
 
@@ -150,6 +152,17 @@ class JobViewSet(GenericViewSet):
         key = request.headers.get("Idempotency-Key")
         made = services.rerun_job(person(request), job_id, changes=body.validated_data["changes"], idempotency_key=key)
         return _submitted(made, began)
+
+    @extend_schema(
+        operation_id="jobs_repair", summary="Take a failed job up again", tags=["jobs"], request=RepairJobSerializer
+    )
+    def repair(self, request: Request, failed_id: UUID) -> Response:
+        """The same job goes on (`recover`), or begins anew as a further attempt. 409 for what it can't do."""
+        body = RepairJobSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        services.repair_job(person(request), failed_id, Repairing(asked["action"]), site=asked["site"])
+        return self.retrieve(request, failed_id)
 
     @extend_schema(
         operation_id="jobs_events",

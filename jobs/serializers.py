@@ -1,10 +1,13 @@
 """What the API says about tools, sites and jobs, and how it reads what is sent."""
 
-from drf_spectacular.utils import extend_schema_serializer
+from dataclasses import asdict
+
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.serializers import Body, PersonSerializer
 from jobs.models import Job, JobEvent, Result
+from jobs.repairs import Action, repairs_of
 from jobs.services.access import Running
 from jobs.states import JobState
 from projects.roles import Role
@@ -40,6 +43,14 @@ class ToolsSerializer(serializers.Serializer):
     results = ToolSerializer(many=True)
 
 
+class RepairSerializer(serializers.Serializer):
+    """One thing that can be done about a job that failed."""
+
+    action = serializers.CharField()
+    title = serializers.CharField()
+    words = serializers.CharField(help_text="What it does to this job.")
+
+
 class JobSerializer(serializers.ModelSerializer):
     """A job: what was asked for, where it stands, and why."""
 
@@ -54,6 +65,7 @@ class JobSerializer(serializers.ModelSerializer):
     inputs = serializers.DictField(read_only=True)
     failure = serializers.DictField(read_only=True, help_text="{code, message, hint, input} of a job that failed.")
     progress = serializers.DictField(read_only=True, help_text="{done, total, text} as the tool says.")
+    repairs = serializers.SerializerMethodField(help_text="What can be done about a job that failed, for `repair/`.")
     choice = serializers.ListField(child=serializers.DictField(), read_only=True, help_text="Why there, as in a plan.")
 
     class Meta:
@@ -69,6 +81,7 @@ class JobSerializer(serializers.ModelSerializer):
             "final",
             "reason",
             "failure",
+            "repairs",
             "progress",
             "inputs",
             "site",
@@ -88,6 +101,22 @@ class JobSerializer(serializers.ModelSerializer):
             "touched_at",
         )
         read_only_fields = fields
+
+    @extend_schema_field(RepairSerializer(many=True))
+    def get_repairs(self, job: Job) -> list[dict[str, str]]:
+        """The likeliest help first."""
+        if job.job_state is not JobState.FAILED:
+            return []
+        return [
+            asdict(one) for one in repairs_of(job, max(job.attempts.all(), key=lambda one: one.number, default=None))
+        ]
+
+
+class RepairJobSerializer(Body):
+    """What to do about a job that failed."""
+
+    action = serializers.ChoiceField(choices=[(one.value, one.value) for one in Action])
+    site = serializers.CharField(max_length=60, default=None, allow_null=True, help_text="For `other_site`.")
 
 
 class NewJobSerializer(Body):

@@ -19,6 +19,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/results/", job.results, name="results"),
     path("jobs/<uuid:job_id>/log/", job.log, name="log"),
     path("jobs/<uuid:job_id>/cancel/", job.cancel, name="cancel"),
+    path("jobs/<uuid:job_id>/repair/", job.repair, name="repair"),
     path("operator/", operator.operator, name="operator"),
     path("operator/workers/", operator.workers, name="workers"),
     path("operator/acls/", acls.page, name="acls"),

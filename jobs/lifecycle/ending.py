@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -28,6 +29,7 @@ from jobs.lifecycle.watching import note_progress
 from jobs.models import Attempt, Job, Result
 from jobs.provenance import summed
 from jobs.registry import ToolInfo, get_tool
+from jobs.repairs import RETRIED
 from jobs.results import Failure, failure_of, found_outputs, full_disk
 from jobs.states import JobState
 from storage.paths import ensure_dir, exists_beneath, inner, remove_beneath, rename_beneath
@@ -110,8 +112,11 @@ def succeed(job: Job, attempt: Attempt, info: ToolInfo, places: Places, outputs:
 def fail(job: Job, failure: Failure, attempt: Attempt | None = None) -> None:
     """The job has failed, and says what to change. What its command left in ``work-<n>/`` stays to be looked at.
 
-    On a full disk it fails without its crate: the user has to know, to make room.
+    On a full disk it fails without its crate: the user has to know, to make room. A failure of a node or of the site
+    is tried again as a new attempt instead, a few times.
     """
+    if attempt is not None and _is_tried_again(job, failure, attempt):
+        return
     if attempt is not None:
         try:
             write_crate(job, attempt, get_tool(job.tool), places_of(job), [], error=failure.message)
@@ -124,6 +129,19 @@ def fail(job: Job, failure: Failure, attempt: Attempt | None = None) -> None:
     if attempt is not None:
         _drop_scratch(attempt, places_of(job))
         _drop_copies(attempt)
+
+
+def _is_tried_again(job: Job, failure: Failure, attempt: Attempt) -> bool:
+    left = settings.JOB_RETRIES - (attempt.number - 1)
+    if failure.code not in RETRIED or left <= 0 or job.job_state is not JobState.STAGING_OUT:
+        return False
+    with transaction.atomic():
+        Attempt.objects.filter(pk=attempt.pk, ended_at__isnull=True).update(ended_at=timezone.now())
+        more = f"It is tried again by itself, {left} more time{'s' * (left > 1)} at most."
+        job.move_to(JobState.STAGING_IN, reason=f"{failure.message} {more}")
+        reached("retry.before_record")
+    reached("retry.recorded")
+    return True
 
 
 def cancel(job: Job) -> None:

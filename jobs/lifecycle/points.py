@@ -30,6 +30,8 @@ POINTS = (
     "collect.crate_written",
     "collect.before_record",
     "collect.recorded",
+    "retry.before_record",
+    "retry.recorded",
     "cancel.before_site",
     "cancel.after_site",
     "cancel.before_record",

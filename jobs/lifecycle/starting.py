@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from common.errors import NotFound, UserError
-from jobs.backends.base import JobRejected, JobSpec
+from jobs.backends.base import JobRejected, JobSpec, SiteUnavailable
 from jobs.backends.supervisor import FENCE
 from jobs.cwl import CommandLine, build_command, write_work_files
 from jobs.cwl.model import all_files_in
@@ -73,6 +74,7 @@ def prepare(job: Job) -> None:
     _make_folder(job, places)
     reached("prepare.folder_made")
     attempt = _next_attempt(job)
+    _end_earlier(attempt)
     command = command_for(job, attempt, info, places)
     write_json(places.root, f"{places.folder}/{INPUTS_FILE}", _inputs_of(job, info))
     write_text(places.root, f"{places.folder}/{COMMAND_FILE}", shlex.join(command.argv) + "\n")
@@ -97,6 +99,14 @@ def _next_attempt(job: Job) -> Attempt:
     number = last.number + 1 if last is not None else 1
     staged = job.site.stages(folder_of(job.project).site)
     return Attempt(job=job, number=number, site=job.site, queue=job.queue, staged=staged)
+
+
+def _end_earlier(attempt: Attempt) -> None:
+    """The sites of earlier attempts were asked to end what may still run of them; they write elsewhere anyway."""
+    earlier = Attempt.objects.filter(job=attempt.job, number__lt=attempt.number, exit_code=None, signal=None)
+    for one in earlier.exclude(native_id="").select_related("site"):
+        with suppress(SiteUnavailable), asking(one.site) as backend:
+            backend.cancel(one.native_id)
 
 
 def hand_over(job: Job) -> None:

@@ -15,6 +15,7 @@ from jobs.services.looking import (
     numbers_of,
     read_log,
 )
+from jobs.services.repairing import repair_job, repairs
 
 __all__ = [
     "Change",
@@ -31,6 +32,8 @@ __all__ = [
     "job_difference",
     "numbers_of",
     "read_log",
+    "repair_job",
+    "repairs",
     "rerun_job",
     "submit_job",
 ]

@@ -10,14 +10,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import PersonRequest
-from common.errors import PortolanError
+from common.errors import NotFound, PortolanError, StateConflict, Unavailable, UserError
 from jobs import registry, services
 from jobs.models import Job
+from jobs.repairs import Action
 from jobs.states import ACTIVE, JobState
 from jobs.views.home import titles
 from jobs.views.story import cards, evidence, numbers, phases
 from projects.permissions import get_project
-from projects.roles import Action
+from projects.roles import Action as Right
 
 PAGE, LONGEST_NUMBER = 50, 10
 SHOWN: dict[str, list[str]] = {
@@ -32,7 +33,7 @@ SHOWN: dict[str, list[str]] = {
 @require_GET
 def job_list(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The project's jobs, newest first, a page at a time."""
-    project = get_project(request.user, Action.VIEW, project_id)
+    project = get_project(request.user, Right.VIEW, project_id)
     found = project.jobs.select_related("submitted_by", "site").order_by("-number")
     state, tool, before = (request.GET.get(name, "") for name in ("state", "tool", "before"))
     found = found.filter(state__in=SHOWN[state]) if state in SHOWN else found
@@ -49,7 +50,7 @@ def job_list(request: PersonRequest, project_id: UUID) -> HttpResponse:
 @require_GET
 def job(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The whole page of a job."""
-    found = services.get_job(request.user, Action.VIEW, job_id)
+    found = services.get_job(request.user, Right.VIEW, job_id)
     context = {
         "project": found.project,
         "tab": "jobs",
@@ -64,7 +65,7 @@ def job(request: PersonRequest, job_id: UUID) -> HttpResponse:
 @require_GET
 def live(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The part of a job's page that follows its state."""
-    found = services.get_job(request.user, Action.VIEW, job_id)
+    found = services.get_job(request.user, Right.VIEW, job_id)
     return render(request, "jobs/live.html", {"project": found.project, **_live(found)})
 
 
@@ -72,7 +73,7 @@ def live(request: PersonRequest, job_id: UUID) -> HttpResponse:
 @require_GET
 def results(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The results of a job as they are now."""
-    found = services.get_job(request.user, Action.VIEW, job_id)
+    found = services.get_job(request.user, Right.VIEW, job_id)
     return render(request, "jobs/results.html", {"project": found.project, "job": found, **_results(request, found)})
 
 
@@ -94,6 +95,21 @@ def cancel(request: PersonRequest, job_id: UUID) -> HttpResponse:
     return redirect("jobs:job", job_id)
 
 
+@login_required
+@require_POST
+def repair(request: PersonRequest, job_id: UUID) -> HttpResponse:
+    """The failed job is taken up again in the way of the button."""
+    wanted = request.POST.get("action", "")
+    if wanted not in set(Action):
+        raise NotFound("There is no such button.")
+    try:
+        services.repair_job(request.user, job_id, Action(wanted))
+        messages.success(request, "The job is taken up again.")
+    except (UserError, Unavailable, StateConflict) as refused:
+        messages.error(request, f"{refused.message} {refused.hint}".strip())
+    return redirect("jobs:job", job_id)
+
+
 def _live(found: Job) -> dict[str, Any]:
     attempts = list(found.attempts.select_related("site"))
     events = list(found.events.select_related("actor"))
@@ -107,6 +123,7 @@ def _live(found: Job) -> dict[str, Any]:
         "events": events,
         "expected": expected(found.tool, tool) if not found.job_state.final else None,
         "tool": tool,
+        "repairs": services.repairs(found),
     }
 
 

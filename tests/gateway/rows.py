@@ -213,6 +213,7 @@ ROWS: dict[str, Row] = {
         scope="jobs",
         bad=[({"changes": {"pixel_size": "wide"}}, "invalid_inputs"), ({"changes": 3}, "invalid")],
     ),
+    "jobs_repair": Row(role="contributor", scope="jobs", bad=[({"action": "pray"}, "invalid")]),
     "jobs_events": Row(role="viewer", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
     "jobs_outputs": Row(role="viewer", scope="read"),
     "jobs_log": Row(role="viewer", scope="read", bad=[({"stream": "stdin"}, "invalid"), ({"offset": "-1"}, "invalid")]),

@@ -141,8 +141,31 @@ class World:
         folder.mkdir(parents=True)
         (folder / "stdout.log").write_text("portolan-progress: 1/2 aligned mic_001\n")
         (folder / "command.txt").write_text("python3 movie_alignment.py --pixel_size 0.885\n")
+        self._failed_job(site)
         Result.objects.create(
             job=job, output="table", title="Motion", path=f"{job.folder_path}/motion.csv", viewer="table", size=420
+        )
+
+    def _failed_job(self, site: ComputeSite) -> None:
+        Job.objects.create(
+            pk=IDS["failed_id"],
+            project=self.project,
+            number=2,
+            tool="movie_alignment",
+            tool_digest="0" * 64,
+            inputs=INPUTS,
+            job_order=INPUTS,
+            site=site,
+            memory_mb=4096,
+            state=JobState.FAILED,
+            failure={
+                "code": "out_of_memory",
+                "message": "It needed more memory.",
+                "hint": "Give it more.",
+                "input": "",
+            },
+            submitted_by=self.people["contributor"],
+            finished_at=timezone.now(),
         )
 
     def _files(self) -> Path:
