@@ -21,6 +21,8 @@ ANSWER_SECONDS = 0.5
 AWAY_SECONDS = 5.0
 ENTRIES = 100_000
 PREFIX = "portolan"
+# What Redis says of the time left to a key that never ends.
+ENDLESS = -1
 
 log = structlog.get_logger(__name__)
 
@@ -86,8 +88,8 @@ class SharedCache(BaseCache):
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         """The number that is there, one (or ``delta``) more than before; ValueError when none was."""
         found = int(self._ask("incr", key, delta, version))
-        if found == delta:  # it may just have ended, and what Redis counts from nothing would never end
-            self.touch(key, version=version)
+        if found == delta:
+            self._give_an_end(key, version)
         return found
 
     def has_key(self, key: str, version: int | None = None) -> bool:
@@ -103,6 +105,16 @@ class SharedCache(BaseCache):
                 client.delete(key)
         except (RedisError, OSError):
             pass  # then it is empty for this process anyway
+
+    def _give_an_end(self, key: str, version: int | None) -> None:
+        """What ended just before it was counted up, and so was counted from nothing, ends again some time."""
+        try:
+            client = self.parts.shared._cache.get_client(write=True)
+            name = self.parts.shared.make_and_validate_key(key, version)
+            if client.ttl(name) == ENDLESS:
+                client.expire(name, int(self.default_timeout or 0))
+        except (RedisError, OSError):
+            pass  # then it was counted in memory
 
     def _seconds(self, timeout: Any) -> Any:
         return self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout

@@ -79,9 +79,14 @@ def test_what_one_process_counts_the_other_sees(processes):
 
 def test_what_is_kept_has_an_end(processes, server):
     one, _ = processes
-    one.add("count", 0, timeout=60)
-    one.incr("count")
-    assert 0 < redis.Redis.from_url(server.url).ttl("portolan:1:count") <= 300
+    client = redis.Redis.from_url(server.url)
+    for seconds in (60, 6000):
+        one.add(f"count-{seconds}", 0, timeout=seconds)
+        one.incr(f"count-{seconds}")
+        assert seconds - 30 < client.ttl(f"portolan:1:count-{seconds}") <= seconds
+    client.set("portolan:1:lost", 0)  # as when it ends between being looked at and being counted
+    one.incr("lost")
+    assert 0 < client.ttl("portolan:1:lost") <= 300
 
 
 def test_what_in_redis_is_not_ours_stays_when_the_cache_is_cleared(processes, server):
