@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.entitlements import Entitlement, Namespaces, parse_all, typed
 from accounts.models import ExternalIdentity, Group, Seat, User
-from accounts.providers import provider_of
+from accounts.providers import providers
 from common.errors import UserError
 
 # (namespace, path, role, direct): what a seat says, without whose it is.
@@ -45,8 +45,7 @@ def refresh_groups(identity: ExternalIdentity, claims: Mapping[str, object], *, 
 
 def namespaces_of(issuer: str) -> Namespaces:
     """The namespaces whose groups ``issuer`` may tell; none for an issuer that is not known."""
-    provider = provider_of(issuer)
-    return provider.groups if provider is not None else settings.GROUP_NAMESPACES.get(issuer.rstrip("/"), {})
+    return _tables().get(issuer, {})
 
 
 def groups_of(user: User) -> QuerySet[Group]:
@@ -59,11 +58,11 @@ def read_entitlement(user: User, text: str, *, issuer: str = "") -> tuple[str, E
 
     Where several issuers speak for its namespace, the one that ``user`` comes from is meant, or ``issuer`` says which.
     """
-    tables = {name: table for name, table in settings.GROUP_NAMESPACES.items() if not issuer or name == issuer}
+    tables = {name: table for name, table in _tables().items() if not issuer or name == issuer}
     found = typed(text, {name: authorities for table in tables.values() for name, authorities in table.items()})
     speakers = [name for name, table in tables.items() if found.namespace in table]
     if len(speakers) > 1:
-        own = {name.rstrip("/") for name in user.identities.values_list("issuer", flat=True)}
+        own = set(user.identities.values_list("issuer", flat=True))
         speakers = [name for name in speakers if name in own]
     if len(speakers) != 1:
         hint = f"Say which login is meant: {', '.join(sorted(tables))}."
@@ -78,6 +77,11 @@ def known_group(issuer: str, entitlement: Entitlement) -> Group:
     paths = [":".join(entitlement.path[: depth + 1]) for depth in range(len(entitlement.path))]
     found = _groups(issuer, {(entitlement.namespace, path) for path in paths})
     return found[entitlement.namespace, paths[-1]]
+
+
+def _tables() -> dict[str, Namespaces]:
+    """The namespaces by issuer: those of the configured providers, before what the settings say of others."""
+    return {**settings.GROUP_NAMESPACES, **{provider.issuer: provider.groups for provider in providers()}}
 
 
 def _places(told: Iterable[Entitlement]) -> set[_Place]:

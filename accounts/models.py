@@ -56,9 +56,22 @@ class ExternalIdentity(UUIDModel):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
     issuer = models.URLField(max_length=300)
     subject = models.CharField(max_length=300)
+    told_as = models.CharField(max_length=300, blank=True, help_text="Name or e-mail as told; shown, never looked up.")
+    refresh_token = models.TextField(blank=True, help_text="Sealed; with it the provider tells the groups of now.")
+    confirmed_at = models.DateTimeField(null=True, blank=True, help_text="When the provider last told the groups.")
+    asked_at = models.DateTimeField(null=True, blank=True, help_text="When a refresh was last begun.")
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["issuer", "subject"], name="identity_once")]
+        indexes: ClassVar = [models.Index(fields=["confirmed_at"], name="identities_due")]
+
+
+class InstituteSession(UUIDModel):
+    """A browser session that began with an institute's login, so that the institute can end it (``sid``: its name)."""
+
+    identity = models.ForeignKey(ExternalIdentity, on_delete=models.CASCADE, related_name="sessions")
+    sid = models.CharField(max_length=255, blank=True, db_index=True)
+    session_key = models.CharField(max_length=40, unique=True)
 
 
 class PolicyAcceptance(UUIDModel):

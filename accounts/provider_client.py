@@ -73,6 +73,10 @@ class ProviderClient:
             raise self._unavailable("its discovery document names an address without TLS")
         return found
 
+    def says(self, name: str) -> bool:
+        """True when the provider's discovery document says so."""
+        return self._discovered().get(name) is True
+
     def key(self, kid: str) -> PyJWK | None:
         """The signing key of this name, also one that the provider has had for a moment only; None when it has none.
 
@@ -111,6 +115,25 @@ class ProviderClient:
             raise NotAccepted
         if answer.status_code >= 400:
             raise self._unavailable(f"it answered {answer.status_code}")
+        return self._json(answer)
+
+    def refresh(self, refresh_token: str) -> dict[str, Any]:
+        """New tokens for a refresh token, which may be used up by it; NotAccepted when the provider refuses it."""
+        answer = self._ask(
+            "POST",
+            self.endpoint("token_endpoint"),
+            data={
+                "grant_type": "refresh_token",
+                "refresh_token": refresh_token,
+                "scope": " ".join(self.provider.scopes),
+            },
+            auth=(self.provider.client_id, self.provider.client_secret),
+        )
+        if answer.status_code >= 400:
+            if self._json(answer).get("error") == "invalid_grant":
+                raise NotAccepted
+            log.error("a provider refuses to refresh", provider=self.provider.id, status=answer.status_code)
+            raise self._unavailable("it refuses to refresh tokens")
         return self._json(answer)
 
     def _discovered(self) -> dict[str, Any]:

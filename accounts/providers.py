@@ -131,6 +131,15 @@ def provider_called(provider_id: str) -> Provider | None:
     return next((provider for provider in providers() if provider.id == provider_id), None)
 
 
+def origins(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Where forms of the portal may lead besides itself: the hosts of the issuers. None while they are not right."""
+    try:
+        found = _read(tuple(sorted(variables.items())))
+    except BadProvider:
+        return ()
+    return tuple("{0.scheme}://{0.netloc}".format(urlsplit(provider.issuer)) for provider in found)
+
+
 @lru_cache(maxsize=8)
 def _read(variables: tuple[tuple[str, str], ...]) -> tuple[Provider, ...]:
     given = {name: value.strip() for name, value in variables}

@@ -1,6 +1,5 @@
 """Pages of ``accounts``."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from accounts import policy_views, views
@@ -9,5 +8,7 @@ app_name = "accounts"
 urlpatterns = [
     path("login/", views.SignIn.as_view(), name="login"),
     path("policy/", policy_views.policy, name="policy"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", views.SignOut.as_view(), name="logout"),
+    path("account/", views.account, name="account"),
+    path("account/logins/<uuid:identity_id>/unlink/", views.identity_unlink, name="identity_unlink"),
 ]

@@ -25,6 +25,7 @@ def set_schedule(sender: Celery, **_: object) -> None:
         "jobs.tasks.reconcile_jobs": settings.RECONCILE_SECONDS,
         "jobs.tasks.tidy_attempts": HOUR,
         "jobs.tasks.canaries": HOUR,
+        "accounts.tasks.refresh_identities": 10 * MINUTE,
         "storage.tasks.tend_folders": settings.RECONCILE_SECONDS,
         "storage.tasks.mirror_roles": settings.RECONCILE_SECONDS,
         "storage.tasks.tend_checks": MINUTE,

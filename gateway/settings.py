@@ -6,6 +6,7 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF
 
+from accounts.providers import origins
 from gateway.local_secret import secret_key
 from gateway.logs import logging_settings
 from gateway.running.places import redis_socket
@@ -41,6 +42,10 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "accounts",
     "projects",
     "storage",
@@ -62,6 +67,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "gateway.seen_as.SeenAsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "gateway.pages.PrivatePagesMiddleware",
     "gateway.pages.UsagePolicyMiddleware",
     "gateway.errors.PageErrorMiddleware",
@@ -134,6 +140,16 @@ GROUP_NAMESPACES = {
 }
 # The institutes' logins; accounts/providers.py reads them.
 OIDC = {name: value for name, value in os.environ.items() if name.startswith("OIDC_")}
+# Accounts with a password of this portal; without an institute's login there is no other way in.
+LOCAL_ACCOUNTS = env.bool("LOCAL_ACCOUNTS", default=not OIDC.get("OIDC_PROVIDERS"))
+# How long groups count that the provider could not be asked about since they were due.
+GROUPS_GRACE_HOURS = env.int("GROUPS_GRACE_HOURS", default=24)
+# Of django-allauth only the exchange with the provider is used (docs/adr): people are found by gateway/oidc.
+SOCIALACCOUNT_ADAPTER = "gateway.oidc.adapter.InstituteLogin"
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "gateway.oidc.provider.InstituteProvider"}}
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "accounts:login"
@@ -162,7 +178,8 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
         "base-uri": [SELF],
         "frame-ancestors": [NONE],
-        "form-action": [SELF],
+        # After its own forms the browser is sent on to the institutes, to sign in or out there.
+        "form-action": [SELF, *origins(OIDC)],
     }
 }
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("storage.urls")),
     path("", include("projects.urls")),
     path("", include("accounts.urls")),
+    path("oidc/", include("gateway.oidc.urls")),
     path("api/v1/", include("gateway.api")),
     path("api/<path:rest>", nothing_here),
     path("api/", nothing_here),

@@ -17,7 +17,7 @@ OFFSET = 1
 
 def variables(port: int) -> dict[str, str]:
     """The variables with which a portal on ``port`` trusts both."""
-    found = {"OIDC_PROVIDERS": ",".join(PLACES)}
+    found = {"OIDC_PROVIDERS": ",".join(PLACES), "LOCAL_ACCOUNTS": "1"}
     for kind, (host, path) in PLACES.items():
         prefix = f"OIDC_{kind.upper()}_"
         found |= {

@@ -31,6 +31,12 @@ const hooks = {
   forge: async (state, words) => {
     state.idToken = words.stranger ? { key: await newKey() } : words;
   },
+  // Any claims, signed as the provider signs.
+  sign: async (state, { claims }) => {
+    const [key] = state.keys;
+    const header = { alg: 'RS256', kid: key.kid, typ: 'logout+jwt' };
+    return new jose.SignJWT(claims).setProtectedHeader(header).sign(await jose.importJWK(key, 'RS256'));
+  },
   log: (state) => state.log.splice(0),
   reset: (state) => {
     Object.assign(state, { people: people(), skew: 0, ttl: 3600, idToken: {}, userinfo: undefined, tokens: 'jwt' });

@@ -24,18 +24,30 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts.models import Group, Seat
+from accounts.models import ExternalIdentity, Group, Seat
 from gateway.schema import EXAMPLE_IDS
 from jobs.models import ComputeSite
 from projects.models import AccessRequest, Invitation
 from storage.models import StorageSite
 from tests.gateway.operations import ABOUT, operations
-from tests.gateway.pages import ARGUMENTS, FORMS, GROUP, QUERIES, SITE
+from tests.gateway.pages import ARGUMENTS, FORMS, GROUP, IDENTITY, QUERIES, SITE
 
 TABLE = Path(__file__).with_name("permissions.csv")
 ROLES = ("anonymous", "stranger", "viewer", "contributor", "manager", "owner", "operator")
 CELLS = {"yes", "no", "hidden", "sign in"}
 COLUMNS = ("what", "scope", *ROLES)
+# What a provider's server posts, with a signed token and no session (tests/oidc/test_ending.py).
+FOR_PROGRAMS = {"oidc:logout"}
+
+
+ISSUER = "https://login.example.org"
+# A provider that is never asked: the matrix only wants its buttons to lead away.
+INSTITUTE = {
+    "OIDC_PROVIDERS": "example",
+    "OIDC_EXAMPLE_ISSUER": ISSUER,
+    "OIDC_EXAMPLE_CLIENT_ID": "gateway",
+    "OIDC_EXAMPLE_CLIENT_SECRET": "gateway-secret",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +94,7 @@ def _patterns(entries: list[URLPattern | URLResolver], space: str) -> Iterator[t
         if isinstance(entry, URLResolver):
             if entry.namespace != "api":
                 yield from _patterns(entry.url_patterns, f"{space}{entry.namespace}:" if entry.namespace else space)
-        elif entry.name:
+        elif entry.name and f"{space}{entry.name}" not in FOR_PROGRAMS:
             yield f"{space}{entry.name}", entry
 
 
@@ -134,7 +146,10 @@ def in_a_project(what: str) -> bool:
 
 
 def furnish(world: Any) -> None:
-    """What addresses speak of and no example does is there: two sites, a group kept here, an invitation, a request."""
+    """What addresses speak of and no example does is there: sites, a group, a login, an invitation, a request."""
+    for subject, key in (("1", IDENTITY), ("2", None)):
+        words = {"issuer": ISSUER, "subject": subject, "user": world.people["owner"]}
+        ExternalIdentity.objects.create(**words, **({"pk": key} if key else {}))
     StorageSite.objects.create(pk=SITE, name="second", root=str(settings.STORAGE_ROOT))
     ComputeSite.objects.create(pk=SITE, name="second", cores=1, memory_mb=1000)
     group = Group.objects.create(pk=GROUP, path="kept", name="Kept here")

@@ -5,7 +5,14 @@ from gateway.schema import EXAMPLE_IDS
 # Parts of addresses that are no example's id.
 SITE = "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e99"
 GROUP = "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e98"
-ARGUMENTS: dict[str, str] = {"tool": "movie_alignment", "site_id": SITE, "group_id": GROUP}
+IDENTITY = "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e97"
+ARGUMENTS: dict[str, str] = {
+    "tool": "movie_alignment",
+    "site_id": SITE,
+    "group_id": GROUP,
+    "identity_id": IDENTITY,
+    "provider_id": "example",
+}
 QUERIES: dict[str, dict[str, object]] = {
     "storage:download": {"path": "notes.txt"},
     "storage:zip": {"path": "movies"},

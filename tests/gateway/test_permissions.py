@@ -6,9 +6,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.provider_client import ProviderClient
 from accounts.scopes import Scope
 from accounts.services import make_token
 from tests.gateway.matrix import (
+    INSTITUTE,
+    ISSUER,
     ROLES,
     TABLE,
     answers,
@@ -26,6 +29,13 @@ pytestmark = pytest.mark.django_db
 # Pages for programs; they take no form and know nobody. Signing in and out is everybody's.
 OPEN = {what for what, row in table().items() if row["anonymous"] == "yes"}
 POSTS = [what for what, page in pages().items() if page.method == "POST"]
+
+
+@pytest.fixture(autouse=True)
+def _institute(settings, monkeypatch):
+    settings.OIDC = INSTITUTE
+    monkeypatch.setattr(ProviderClient, "endpoint", lambda _, name: f"{ISSUER}/{name}")
+    monkeypatch.setattr(ProviderClient, "says", lambda _, name: True)
 
 
 def test_everything_has_a_row(world):
