@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 
 from accounts import bearer, provider_client
+from accounts.apps import check_access_token_scopes
 from accounts.models import ExternalIdentity, User
 from tests.accounts.asking import ME, accepted, ask, refused
 from tests.accounts.fake_provider import FakeProvider
@@ -62,6 +63,14 @@ def test_a_token_of_a_person_acts_with_the_scopes_that_are_set(fake, settings):
     body = {"name": "x"}
     answer = ask(token, "/api/v1/projects/", "post", data=body, content_type="application/json")
     assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+
+
+def test_a_scope_that_does_not_exist_is_found_before_the_start(settings):
+    assert not check_access_token_scopes(None)
+    settings.ACCESS_TOKEN_SCOPES = ["read", "write"]
+    (error,) = check_access_token_scopes(None)
+    assert "write" in error.msg
+    assert "read, data, jobs, admin" in error.hint
 
 
 def test_an_access_token_makes_no_personal_one_that_outlives_it(fake):
