@@ -255,8 +255,6 @@ DOOR_PROCESSES = env.int("DOOR_PROCESSES", default=1)
 LINK_MAX_DAYS = env.int("LINK_MAX_DAYS", default=30)
 # Networks of proxies in front of the door, whose X-Forwarded-For is believed.
 DOOR_PROXIES = env.list("DOOR_PROXIES", default=["127.0.0.0/8", "::1/128"])
-# Hosts ("host" or "host:port") from and to which the door may copy for a link (WebDAV third-party COPY).
-COPY_HOSTS = env.list("COPY_HOSTS", default=[])
 TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]
 POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
 RECONCILE_SECONDS = env.float("RECONCILE_SECONDS", default=5.0)

@@ -24,7 +24,7 @@ from storage.services import links as service
 from storage.services.links import NewLink
 
 SHOWN = 200
-LOG_ROWS = 100
+LOG_ROWS = 40
 # From where large data comes: key -> (title, what the link's label is, rights).
 SOURCES = {
     "computer": ("From this computer or a server", "Sent by hand", ["list", "read", "write-new"]),
