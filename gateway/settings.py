@@ -253,8 +253,8 @@ UPLOAD_IDLE_DAYS = env.int("UPLOAD_IDLE_DAYS", default=14)
 UPLOAD_DURABILITY = env.str("UPLOAD_DURABILITY", default="disk")
 DOOR_PROCESSES = env.int("DOOR_PROCESSES", default=1)
 LINK_MAX_DAYS = env.int("LINK_MAX_DAYS", default=30)
-# Networks of proxies in front of the door, whose X-Forwarded-For is believed.
-DOOR_PROXIES = env.list("DOOR_PROXIES", default=["127.0.0.0/8", "::1/128"])
+# How many proxies of ours stand before the door and add to X-Forwarded-For.
+DOOR_PROXY_HOPS = env.int("DOOR_PROXY_HOPS", default=0)
 TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]
 POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
 RECONCILE_SECONDS = env.float("RECONCILE_SECONDS", default=5.0)

@@ -20,7 +20,6 @@ from storage.door.threads import on_rows
 from storage.links import traffic
 from storage.links.access import MEMO_SECONDS, Pass, enter
 from storage.links.rights import Operation
-from storage.links.tokens import networks_of
 from storage.links.traffic import Done, Ledger
 
 COLLECTION = "/links/"
@@ -161,23 +160,10 @@ def _token(request: Request, query: dict[str, str]) -> str:
 
 
 def address_of(request: Request) -> str:
-    """Where the request comes from: what the nearest proxy that is not ours says, else the connection's other end."""
-    proxies = networks_of(settings.DOOR_PROXIES)
-    found = request.peer
-    for hop in reversed([hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]):
-        if not _within(found, proxies):
-            break
-        found = hop
-    return _valid(found)
-
-
-def _within(address: str, networks: tuple) -> bool:
-    try:
-        here = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    here = getattr(here, "ipv4_mapped", None) or here
-    return any(here in network for network in networks)
+    """Where the request comes from: what the outermost of our own proxies says, else the connection's other end."""
+    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    ours = settings.DOOR_PROXY_HOPS
+    return _valid(hops[-ours] if 0 < ours <= len(hops) else request.peer)
 
 
 _writing: asyncio.Task[None] | None = None

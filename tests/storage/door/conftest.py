@@ -39,6 +39,7 @@ class Door:
             "DJANGO_SETTINGS_MODULE": "gateway.settings",
             "PORTOLAN_HOME": str(self.home),
             "DOOR_PORT": str(self.port),
+            "DOOR_PROXY_HOPS": "1",
             "PYTHONPATH": str(ROOT),
         }
 

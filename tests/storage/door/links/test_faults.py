@@ -101,7 +101,7 @@ def test_uses_are_limited(site):
 def test_a_link_is_kept_to_its_network_whatever_a_client_says(site):
     here = site.link(networks=["192.0.2.0/24"])
     assert here.ask("GET").json()["code"] == "network_refused"
-    # the test's client is on the loopback, which is where the proxies of this door are
+    # this door believes in one proxy before it: what the last one says counts, and nothing before
     assert here.ask("GET", headers={"X-Forwarded-For": "192.0.2.7"}).status_code == 200
     assert here.ask("GET", headers={"X-Forwarded-For": "192.0.2.7, 198.51.100.1"}).status_code == 403
 
