@@ -9,7 +9,7 @@ UV := VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv
 ALONE := flock $(CURDIR)/package.json
 SOURCES := $(shell find static/src -type f 2>/dev/null)
 
-.PHONY: help setup demo serve test test-fast test-compose lint bench lock assets
+.PHONY: help setup demo serve test test-fast test-compose test-kubernetes lint bench lock assets
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,11 @@ test-fast: .venv/dev node_modules/.built ## the quick tests only
 test-compose: .venv/dev ## build the image with podman, bring docker-compose.yml up, upload, run a job, take it down
 	@deploy/need compose
 	@$(PY) deploy/test_compose.py
+
+test-kubernetes: .venv/dev ## the contract of schedulers on a real Kubernetes, built once from Debian's source (as root)
+	@deploy/need kubernetes
+	@deploy/build-kubernetes .cache/kubernetes
+	@KUBERNETES_PROGRAMS=$(CURDIR)/.cache/kubernetes/bin .venv/bin/pytest -q tests/jobs/backends/test_kubernetes.py
 
 lint: need-test .venv/dev ## ruff, mypy, import-linter, sizes, templates
 	.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -84,6 +84,8 @@ def logging_settings(style: str) -> dict[str, Any]:
             # Refusals are answers, not incidents; their line is the request's.
             "django.request": own | {"level": "ERROR"},
             "httpx": own | {"level": "WARNING"},
+            "httpx2": own | {"level": "WARNING"},
+            "asyncssh": own | {"level": "WARNING"},
         },
     }
 

@@ -99,6 +99,10 @@ class GridEngineBackend(Backend):
             found |= {one: seen for one, seen in ended.items() if one not in found or found[one].phase is Phase.ENDED}
         return found
 
+    def listed(self) -> dict[str, NativeObservation]:
+        """What the queue has of ours and has not ended, in one call."""
+        return natives.unfinished(self._queue())
+
     def cancel(self, native_id: str) -> None:
         """Every job of that name is being ended; of an array only the task."""
         number, name = natives.split(native_id)

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.backends import supervisor
-from jobs.backends.base import PREFIX, Backend, JobRejected, JobSpec, NativeObservation, Phase, SiteUnavailable
+from jobs.backends.base import PREFIX, Backend, JobSpec, NativeObservation, Phase, SiteUnavailable
+from jobs.backends.limits import Limits
 
 SUPERVISOR = Path(supervisor.__file__).resolve()
 CODE = SUPERVISOR.parents[2]
@@ -111,7 +112,7 @@ class LocalBackend(_State, Backend):
 
     def submit(self, spec: JobSpec) -> str:
         """The job's spec is on disk; it starts now, or when there is room. A second submit changes nothing."""
-        self._refuse_too_large(spec)
+        Limits(cores=self.cores, memory_mb=self.memory_mb).check(spec)
         with _unavailable("take the job"), self._lock():
             self._make_places()
             folder = self._folder(spec.name)
@@ -284,17 +285,6 @@ class LocalBackend(_State, Backend):
             "queue": str(self.root / "queue"),
             "afterwards": [sys.executable, "-m", MODULE, str(self.root), str(self.cores), str(self.memory_mb)],
         }
-
-    def _refuse_too_large(self, spec: JobSpec) -> None:
-        if spec.cores > self.cores:
-            raise JobRejected(
-                f"The job asks for {spec.cores} cores; this site has {self.cores}.", hint="Ask for fewer cores."
-            )
-        if spec.memory_mb > self.memory_mb:
-            raise JobRejected(
-                f"The job asks for {spec.memory_mb} MB of memory; this site has {self.memory_mb} MB.",
-                hint="Ask for less, or choose a larger site.",
-            )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from jobs.backends.base import NativeObservation, Phase
+from jobs.backends.base import PREFIX, NativeObservation, Phase
 
 # What tells most about the attempt, when several jobs have its name.
 _WEIGHT = {Phase.RUNNING: 4, Phase.QUEUED: 3, Phase.ENDED: 2, Phase.LOST: 1, Phase.UNKNOWN: 0}
@@ -46,3 +46,13 @@ def matched(wanted: Iterable[str], seen: Iterable[NativeObservation], mark: str)
         if best is not None:
             found[native_id] = best
     return found
+
+
+def unfinished(seen: Iterable[NativeObservation]) -> dict[str, NativeObservation]:
+    """Those of ours that have not ended, by their native names; what an unknown word says may still run."""
+    found: dict[str, list[NativeObservation]] = {}
+    for one in seen:
+        name = split(one.native_id)[1]
+        if name.startswith(PREFIX) and one.phase in (Phase.QUEUED, Phase.RUNNING, Phase.UNKNOWN):
+            found.setdefault(name, []).append(one)
+    return {name: max(several, key=lambda one: _WEIGHT[one.phase]) for name, several in found.items()}

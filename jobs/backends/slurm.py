@@ -85,6 +85,10 @@ class SlurmBackend(Backend):
             found |= natives.matched(missing, self._accounted_for(missing), "_")
         return found
 
+    def listed(self) -> dict[str, NativeObservation]:
+        """What the queue has of ours and has not ended, in one call."""
+        return natives.unfinished(self._queue())
+
     def cancel(self, native_id: str) -> None:
         """Every job of that name is being ended; of an array only the element."""
         number, name = natives.split(native_id)

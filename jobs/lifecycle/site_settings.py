@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from common.errors import UserError
 from jobs.backends.ssh import Machine
 
-WORDS, LIST, PAIRS, NUMBER, YES_NO = "text", "a list of texts", "an object of texts", "a whole number", "true or false"
+WORDS, LIST, PAIRS = "text", "a list of texts", "an object of texts"
+NUMBER, YES_NO, OBJECTS = "a whole number", "true or false", "a list of objects of texts"
 RUNNER = {"runner": WORDS, "ssh": "an object", "environment": PAIRS}
 GENERAL = {"wall_seconds": NUMBER, "path": WORDS}
 TAKEN: dict[str, dict[str, str]] = {
@@ -18,6 +19,7 @@ TAKEN: dict[str, dict[str, str]] = {
     "slurm": RUNNER | {"partition": WORDS, "account": WORDS, "qos": WORDS, "gpu_type": WORDS, "options": LIST},
 }
 SSH = {"host": WORDS, "user": WORDS, "key_file": WORDS, "known_hosts_file": WORDS, "port": NUMBER, "channels": NUMBER}
+VOLUME = ("path", "host_path", "claim", "sub_path")
 NEEDED = ("host", "user", "key_file", "known_hosts_file")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -40,6 +42,20 @@ def checked_settings(scheduler: str, settings: Mapping[str, Any]) -> None:
             _wrong("options", f"has a word that is no option: {option!r}")
     if settings.get("runner") == "ssh":
         machine_of(settings)
+    if scheduler == "kubernetes":
+        _check_kubernetes(settings)
+
+
+def _check_kubernetes(settings: Mapping[str, Any]) -> None:
+    for name in ("kubeconfig", "image"):
+        if not settings.get(name):
+            _wrong(name, "is missing")
+    for volume in settings.get("volumes") or ():
+        for name in volume:
+            if name not in VOLUME:
+                _wrong(f"volumes.{name}", "is not known")
+        if not volume.get("path", "").startswith("/"):
+            _wrong("volumes.path", "must be an absolute path")
 
 
 def machine_of(settings: Mapping[str, Any]) -> Machine:
@@ -68,16 +84,20 @@ def machine_of(settings: Mapping[str, Any]) -> Machine:
 
 def _check(name: str, value: Any, kind: str) -> None:
     texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    pairs = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
     right = {
         WORDS: isinstance(value, str),
         LIST: texts,
-        PAIRS: pairs,
+        PAIRS: _is_pairs(value),
         NUMBER: isinstance(value, int) and not isinstance(value, bool) and value > 0,
         YES_NO: isinstance(value, bool),
+        OBJECTS: isinstance(value, list) and all(_is_pairs(one) for one in value),
     }
     if not right.get(kind, isinstance(value, dict)):
         _wrong(name, f"must be {kind}")
+
+
+def _is_pairs(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
 
 
 def _wrong(name: str, words: str) -> NoReturn:

@@ -12,7 +12,10 @@ from django.utils import timezone
 from common.errors import UserError
 from jobs.backends.base import Backend, SiteUnavailable
 from jobs.backends.gridengine import GridEngineBackend, GridEngineOptions
+from jobs.backends.kubernetes import KubernetesBackend, KubernetesOptions, Volume
+from jobs.backends.limits import Limits
 from jobs.backends.local import LocalBackend
+from jobs.backends.pbs import PbsBackend, PbsOptions
 from jobs.backends.runner import Here, Runner
 from jobs.backends.slurm import SlurmBackend, SlurmOptions
 from jobs.backends.ssh import Ssh
@@ -45,6 +48,28 @@ def _grid_engine(site: ComputeSite) -> Backend:
     return GridEngineBackend(runner_of(site), GridEngineOptions(**told, options=_options(site)))
 
 
+def _limits(site: ComputeSite) -> Limits:
+    return Limits(cores=site.cores, memory_mb=site.memory_mb)
+
+
+def _pbs(site: ComputeSite) -> Backend:
+    torque = bool(site.settings.get("torque"))
+    options = PbsOptions(torque=torque, **_told(site, "queue", "account"), options=_options(site))
+    return PbsBackend(runner_of(site), _limits(site), options)
+
+
+def _kubernetes(site: ComputeSite) -> Backend:
+    names = ("context", "namespace", "pull_policy", "gpu_resource", "user", "group", "node_selector")
+    told = {name: site.settings[name] for name in names if name in site.settings}
+    options = KubernetesOptions(
+        kubeconfig=Path(site.settings["kubeconfig"]),
+        image=site.settings["image"],
+        volumes=tuple(Volume(**one) for one in site.settings.get("volumes") or ()),
+        **told,
+    )
+    return KubernetesBackend(runner_of(site), _limits(site), options)
+
+
 def _told(site: ComputeSite, *names: str) -> dict[str, str]:
     return {name: str(site.settings.get(name) or "") for name in names}
 
@@ -57,6 +82,8 @@ SCHEDULERS: dict[str, Callable[[ComputeSite], Backend]] = {
     "local": _local,
     "slurm": _slurm,
     "gridengine": _grid_engine,
+    "pbs": _pbs,
+    "kubernetes": _kubernetes,
 }
 
 

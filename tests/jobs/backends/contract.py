@@ -4,12 +4,13 @@ import json
 import os
 import time
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from jobs.backends.base import Backend, JobRejected, JobSpec, Phase
-from jobs.backends.supervisor import EXIT_FILE, FENCE, start_ticks
+from jobs.backends.supervisor import EXIT_FILE, FENCE
 
 SECONDS = 60
 
@@ -47,6 +48,12 @@ class SchedulerContract:
             assert time.monotonic() < deadline, seen
             time.sleep(0.02)
 
+    def until(self, true) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not true():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def exit_of(self, spec: JobSpec) -> dict:
         return json.loads((spec.control / EXIT_FILE).read_text())
 
@@ -80,6 +87,16 @@ class SchedulerContract:
         native_id = backend.submit(make_spec("true"))
         assert set(backend.poll([native_id, "portolan-none"])) == {native_id}
 
+    def test_what_has_not_ended_is_listed_by_name(self, backend, make_spec):
+        ended, runs = make_spec("true", name="e"), make_spec("sleep", "60", name="r")
+        self.ended(backend, backend.submit(ended))
+        native_id = backend.submit(runs)
+        assert runs.name in backend.listed()
+        assert ended.name not in backend.listed()
+        backend.cancel(native_id)
+        self.ended(backend, native_id)
+        assert runs.name not in backend.listed()
+
     def test_a_second_copy_meets_the_fence_and_touches_nothing(self, backend, make_spec):
         spec = make_spec("sh", "-c", "echo ran")
         (spec.control / FENCE).mkdir(parents=True)
@@ -93,17 +110,15 @@ class SchedulerContract:
         assert self.exit_of(spec)["cause"] == "not_started"
 
     def test_cancel_ends_the_whole_tree_also_what_ignores_it(self, backend, make_spec):
-        script = "setsid sh -c 'trap \"\" TERM; echo $$ > child; while :; do sleep 1; done' & wait"
+        script = "setsid sh -c 'trap \"\" TERM; exec 3> alive; echo > begun; while :; do sleep 1; done' & wait"
         spec = make_spec("sh", "-c", script)
-        native_id = backend.submit(spec)
-        child = spec.cwd / "child"
-        deadline = time.monotonic() + SECONDS
-        while not (child.exists() and child.read_text().strip()):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        backend.cancel(native_id)
-        self.ended(backend, native_id)
-        assert start_ticks(int(child.read_text())) == 0
+        with held_open(spec.cwd / "alive") as anybody:
+            native_id = backend.submit(spec)
+            self.until((spec.cwd / "begun").exists)
+            assert anybody()
+            backend.cancel(native_id)
+            self.ended(backend, native_id)
+            self.until(lambda: not anybody())
         assert self.exit_of(spec)["cause"] == "cancelled"
 
     def test_cancel_of_what_has_ended_is_fine(self, backend, make_spec):
@@ -125,6 +140,24 @@ class SchedulerContract:
         spec = make_spec("head", "-c", "20000000", "/dev/zero")
         self.ended(backend, backend.submit(spec))
         assert spec.stdout.stat().st_size == 20_000_000
+
+
+@contextmanager
+def held_open(path: Path):
+    """A pipe; what is given tells whether any process has it open for writing, whatever number it has."""
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def anybody() -> bool:
+        try:
+            return os.read(reader, 1) != b""
+        except BlockingIOError:
+            return True
+
+    try:
+        yield anybody
+    finally:
+        os.close(reader)
 
 
 def read(path: Path) -> str:
