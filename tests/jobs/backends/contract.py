@@ -91,6 +91,7 @@ class SchedulerContract:
         ended, runs = make_spec("true", name="e"), make_spec("sleep", "60", name="r")
         self.ended(backend, backend.submit(ended))
         native_id = backend.submit(runs)
+        self.reached(backend, native_id, Phase.RUNNING)
         assert runs.name in backend.listed()
         assert ended.name not in backend.listed()
         backend.cancel(native_id)

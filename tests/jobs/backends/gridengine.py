@@ -103,7 +103,7 @@ class Cell:
                      load_formula="slots", job_load_adjustments="NONE")  # fmt: skip
         self._add("-Ap", PARALLEL)
         self._change("-sq", "-Aq", qname="cpu.q", hostlist=HOST, slots="16", pe_list="mpi", load_thresholds="NONE",
-                     shell="/bin/sh", shell_start_mode="unix_behavior", notify="00:00:20")  # fmt: skip
+                     shell="/bin/sh", shell_start_mode="unix_behavior", notify="00:00:05")  # fmt: skip
         self.daemon("sge_execd")
         self._await(["sh", "-c", f"qhost | grep -q '^{HOST}  *lx'"])
 
