@@ -177,32 +177,8 @@ class KubernetesBackend(Backend):
 
 def manifest(spec: JobSpec, script: str, options: KubernetesOptions) -> dict[str, Any]:
     """The Job for one attempt: one pod, never started again by Kubernetes where it can be told so."""
-    amounts: dict[str, str] = {"cpu": str(spec.cores), "memory": f"{spec.memory_mb}Mi"}
-    limits = {"memory": amounts["memory"]}
-    if spec.gpus:
-        limits[options.gpu_resource] = amounts[options.gpu_resource] = str(spec.gpus)
     labels = {OWNER: "portolan", NAME: spec.name}
-    user = {"runAsUser": options.user, "runAsGroup": options.group}
-    pod: dict[str, Any] = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "containers": [
-            {
-                "name": "job",
-                "image": options.image,
-                "imagePullPolicy": options.pull_policy,
-                "command": ["/bin/sh", script],
-                "resources": {"requests": amounts, "limits": limits},
-                "volumeMounts": [_mount(number, one) for number, one in enumerate(options.volumes)],
-            }
-        ],
-        "volumes": [_volume(number, one) for number, one in enumerate(options.volumes)],
-        "securityContext": {name: value for name, value in user.items() if value is not None},
-    }
-    if options.node_selector or spec.queue:
-        pod["nodeSelector"] = dict(options.node_selector) | ({"portolan/queue": spec.queue} if spec.queue else {})
+    template = {"metadata": {"labels": labels}, "spec": _pod(spec, script, options)}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -212,13 +188,36 @@ def manifest(spec: JobSpec, script: str, options: KubernetesOptions) -> dict[str
             "labels": labels,
             "annotations": {"portolan/comment": spec.comment},
         },
-        "spec": {
-            "backoffLimit": 0,
-            "completions": 1,
-            "parallelism": 1,
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
+        "spec": {"backoffLimit": 0, "completions": 1, "parallelism": 1, "template": template},
     }
+
+
+def _pod(spec: JobSpec, script: str, options: KubernetesOptions) -> dict[str, Any]:
+    amounts: dict[str, str] = {"cpu": str(spec.cores), "memory": f"{spec.memory_mb}Mi"}
+    limits = {"memory": amounts["memory"]}
+    if spec.gpus:
+        limits[options.gpu_resource] = amounts[options.gpu_resource] = str(spec.gpus)
+    container = {
+        "name": "job",
+        "image": options.image,
+        "imagePullPolicy": options.pull_policy,
+        "command": ["/bin/sh", script],
+        "resources": {"requests": amounts, "limits": limits},
+        "volumeMounts": [_mount(number, one) for number, one in enumerate(options.volumes)],
+    }
+    user = {"runAsUser": options.user, "runAsGroup": options.group}
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "containers": [container],
+        "volumes": [_volume(number, one) for number, one in enumerate(options.volumes)],
+        "securityContext": {name: value for name, value in user.items() if value is not None},
+    }
+    if options.node_selector or spec.queue:
+        pod["nodeSelector"] = dict(options.node_selector) | ({"portolan/queue": spec.queue} if spec.queue else {})
+    return pod
 
 
 def _mount(number: int, volume: Volume) -> dict[str, Any]:
