@@ -83,9 +83,7 @@ def logging_settings(style: str) -> dict[str, Any]:
             "django": own | {"level": "INFO"},
             # Refusals are answers, not incidents; their line is the request's.
             "django.request": own | {"level": "ERROR"},
-            "httpx": own | {"level": "WARNING"},
-            "httpx2": own | {"level": "WARNING"},
-            "asyncssh": own | {"level": "WARNING"},
+            **{name: own | {"level": "WARNING"} for name in ("httpx", "httpx2", "asyncssh")},
         },
     }
 
