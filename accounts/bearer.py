@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from mozilla_django_oidc.contrib.drf import OIDCAuthentication
 from rest_framework.request import Request
@@ -118,6 +119,9 @@ def _record(checked: Checked) -> Record:
     complete = tells_all_groups(checked.scope, checked.claims)
     if complete or any(name in checked.claims for name in ENTITLEMENTS):
         refresh_groups(identity, checked.claims, complete=complete)
+        # What a token told holds as long as what a login told; then somebody has to say it again.
+        told = ExternalIdentity.objects.filter(pk=identity.pk)
+        (told if complete else told.filter(confirmed_at=None)).update(confirmed_at=timezone.now())
     return {"identity": str(identity.pk), "expires": checked.expires, "asked": time.time()}
 
 

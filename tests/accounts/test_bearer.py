@@ -1,13 +1,15 @@
 """Access tokens of institutes: whose they are, and what is asked of whom."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone
 
-from accounts import bearer, provider_client
+from accounts import bearer, logins, provider_client
 from accounts.apps import check_access_token_scopes
-from accounts.models import ExternalIdentity, User
+from accounts.models import ExternalIdentity, Group, User
 from tests.accounts.asking import ME, accepted, ask, refused
 from tests.accounts.fake_provider import FakeProvider
 
@@ -263,6 +265,10 @@ def tell(fake, *groups):
     fake.people["alice-sub"]["entitlements"] = [f"urn:mace:example.org:group:{name}#aai.example.org" for name in groups]
 
 
+def groups_now(user):
+    return list(Group.objects.of(user))
+
+
 def groups_of(token):
     cache.clear()
     return [group["urn"] for group in accepted(token)["groups"]]
@@ -284,6 +290,20 @@ def test_groups_are_not_asked_for_more_often_than_the_token(grouped):
     accepted(token)
     tell(grouped)
     assert [group["urn"] for group in accepted(token)["groups"]] == [CRYO]
+
+
+def test_groups_that_only_a_token_told_end_when_nobody_confirms_them(grouped, settings):
+    tell(grouped, "cryo")
+    accepted(grouped.jwt(scope="openid entitlements"))
+    identity = ExternalIdentity.objects.get()
+    assert identity.confirmed_at is not None
+    long_ago = timezone.now() - logins.REFRESH_EVERY - timedelta(hours=settings.GROUPS_GRACE_HOURS + 1)
+    ExternalIdentity.objects.update(confirmed_at=long_ago)
+    logins.refresh(identity.pk)
+    assert not groups_now(identity.user)
+    accepted(grouped.jwt(scope="openid entitlements", jti="a new one"))
+    assert groups_now(identity.user)
+    assert ExternalIdentity.objects.get().confirmed_at is not None
 
 
 @pytest.mark.parametrize("scope", ["openid", "", "openid eduperson_entitlement:urn:mace:example.org:group:tomo"])
