@@ -91,12 +91,13 @@ class World:
         words = {"role": "viewer", "purpose": "Beam time 2026-7", "granted_by": self.people["owner"]}
         GroupGrant.objects.create(pk=IDS["grant_id"], project=self.project, group=group, **words)
         team = Group.objects.create(pk=IDS["group_id"], path="team", name="The grid team", description="Who cuts grids")
-        Seat.objects.create(group=team, user=self.people["viewer"], keeper=True)
+        for person in self.people.values():
+            Seat.objects.create(group=team, user=person, keeper=True)
         Seat.objects.create(group=team, user_id=IDS["user_id"])
 
     def _asked(self) -> None:
-        """Somebody is invited, and somebody asks to be let in; the viewer asks elsewhere."""
-        owner, grace = self.people["owner"], User.objects.get(username="grace")
+        """Somebody is invited, and somebody asks to be let in; others ask elsewhere."""
+        owner = self.people["owner"]
         Invitation.objects.create(
             pk=IDS["invitation_id"],
             project=self.project,
@@ -107,10 +108,10 @@ class World:
             expires_at=timezone.now() + timedelta(days=14),
         )
         words = {"purpose": "I took the data of grid 7"}
-        AccessRequest.objects.create(pk=IDS["request_id"], project=self.project, user=grace, **words)
-        AccessRequest.objects.create(
-            pk=IDS["own_request_id"], project_id=IDS["job_id"], user=self.people["viewer"], **words
-        )
+        AccessRequest.objects.create(pk=IDS["request_id"], project=self.project, user=self.stranger, **words)
+        elsewhere = {"project_id": IDS["job_id"], **words}
+        AccessRequest.objects.create(user=self.people["viewer"], **elsewhere)
+        AccessRequest.objects.create(pk=IDS["own_request_id"], user=self.people["operator"], **elsewhere)
 
     def _institute(self) -> None:
         """The viewer comes from an institute that puts them into a group."""
