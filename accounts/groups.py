@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from accounts.entitlements import Entitlement, Namespaces, parse_all, typed
 from accounts.models import ExternalIdentity, Group, Seat, User
-from accounts.providers import providers
+from accounts.providers import provider_of, providers
 from common.errors import UserError
 
 # (namespace, path, role, direct): what a seat says, without whose it is.
 _Place = tuple[str, str, str, bool]
 _BATCH = 400
+MEMBER = "member"
 log = logging.getLogger("portolan.groups")
 
 
@@ -28,7 +29,8 @@ def refresh_groups(identity: ExternalIdentity, claims: Mapping[str, object], *, 
     False is for claims that may tell a part only (a token that was narrowed): then nothing ends.
     """
     told = parse_all(claims, namespaces_of(identity.issuer))
-    wanted = _places(told)
+    provider = provider_of(identity.issuer)
+    wanted = _places(told, no_role_is_member=provider is None or provider.no_role_is_member)
     with transaction.atomic():
         # Two refreshes of one identity come one after the other; the later claims win.
         ExternalIdentity.objects.select_for_update().filter(pk=identity.pk).first()
@@ -84,12 +86,18 @@ def _tables() -> dict[str, Namespaces]:
     return {**settings.GROUP_NAMESPACES, **{provider.issuer: provider.groups for provider in providers()}}
 
 
-def _places(told: Iterable[Entitlement]) -> set[_Place]:
-    """Each entitlement's own place, and one in all groups around it."""
+def _places(told: Iterable[Entitlement], *, no_role_is_member: bool) -> set[_Place]:
+    """Each entitlement's own place and, where it says membership, one in all groups around it.
+
+    Some proxies say membership by ``role=member`` only; of others every value that names the group says it.
+    """
     found: set[_Place] = set()
     for one in told:
-        found.add((one.namespace, ":".join(one.path), one.role, True))
-        found.update((one.namespace, ":".join(one.path[:depth]), "", False) for depth in range(1, len(one.path)))
+        member = no_role_is_member or one.role == MEMBER
+        if member or one.role:
+            found.add((one.namespace, ":".join(one.path), one.role, member))
+        around = range(1, len(one.path)) if member else ()
+        found.update((one.namespace, ":".join(one.path[:depth]), "", False) for depth in around)
     return found
 
 

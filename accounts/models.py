@@ -113,7 +113,7 @@ class GroupQuerySet(models.QuerySet["Group"]):
 
     def of(self, user: User) -> GroupQuerySet:
         """Groups that ``user`` is in now, by themselves or by being in one of their subgroups."""
-        return self.filter(pk__in=Seat.objects.in_force().filter(user=user).values("group"))
+        return self.filter(pk__in=Seat.objects.members().filter(user=user).values("group"))
 
 
 class Group(UUIDModel):
@@ -161,12 +161,17 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         """Seats that count now: not ended, and of people whose account is open."""
         return self.filter(ended_at=None, user__is_active=True)
 
+    def members(self) -> SeatQuerySet:
+        """Seats that count now and say membership of the group or of one of its subgroups."""
+        return self.in_force().filter(models.Q(direct=True) | models.Q(role=""))
+
 
 class Seat(UUIDModel):
     """Somebody in a group, as an identity's entitlements say (``identity``) or as its keepers here have put down.
 
-    ``role`` is the AAI's word; one row for each. ``direct`` is False where only a subgroup was told. Ended seats are
-    kept, so that it can be told why somebody had access.
+    ``role`` is the AAI's word; one row for each. ``direct`` says membership of this very group; without it, a row
+    without a role says membership of a subgroup, and one with a role says just that role. Ended seats are kept, so that
+    it can be told why somebody had access.
     """
 
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="seats")

@@ -128,11 +128,11 @@ class GroupGrantQuerySet(models.QuerySet["GroupGrant"]):
 
     def seated(self, more: Q | None = None) -> GroupGrantQuerySet:
         """One row for each seat that gives a grant's role now; ``group__seats__…`` tells whose. ``more`` narrows it."""
-        reached = Q(with_subgroups=True) | Q(group__seats__direct=True)
-        holder = Q(aai_role="") | Q(aai_role=F("group__seats__role"), group__seats__direct=True)
+        reached = Q(group__seats__direct=True) | Q(with_subgroups=True, group__seats__role="")
+        member, holder = Q(aai_role="") & reached, ~Q(aai_role="") & Q(aai_role=F("group__seats__role"))
         now = Q(group__seats__ended_at=None, group__seats__user__is_active=True)
         # One call of filter(): all of it is asked of the same seat.
-        return self.in_force().filter(now & reached & holder & (more or Q())).order_by()
+        return self.in_force().filter(now & (member | holder) & (more or Q())).order_by()
 
     def with_people(self) -> GroupGrantQuerySet:
         """Each with ``people``, how many persons get its role now."""

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.entitlements import Entitlement
-from accounts.groups import groups_of, known_group, read_entitlement
+from accounts.groups import MEMBER, groups_of, known_group, read_entitlement
 from accounts.models import Group, Seat, User
 from common.errors import NotFound, StateConflict, UserError
 from projects.audit import record
@@ -20,7 +20,6 @@ from projects.roles import Action, Role, at_least, deeds_of
 from projects.services.rules import clean_purpose, clean_role, locked, refuse_above, refuse_past, text
 
 NAMES_SHOWN = 20
-MEMBER = "member"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +126,9 @@ def seats_of(grant: GroupGrant) -> QuerySet[Seat]:
     """The seats that the grant would reach now if it were in force."""
     if grant.group._state.adding:
         return Seat.objects.none()
-    seats = Seat.objects.in_force().filter(group=grant.group)
     if grant.aai_role:
-        return seats.filter(direct=True, role=grant.aai_role)
+        return Seat.objects.in_force().filter(group=grant.group, role=grant.aai_role)
+    seats = Seat.objects.members().filter(group=grant.group)
     return seats if grant.with_subgroups else seats.filter(direct=True)
 
 

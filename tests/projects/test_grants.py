@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from django.utils import timezone
 
+from accounts.groups import groups_of
 from accounts.models import Group, User
 from accounts.services import make_token
 from common.errors import Forbidden, NotFound, PortolanError
@@ -14,6 +15,7 @@ from projects.models import AuditEvent, GroupGrant, Project
 from projects.permissions import get_project, people_with_roles, role_in, roles_by_person
 from projects.roles import Action, Role
 from projects.services import Wish
+from projects.services.grants import seats_of
 
 CRYO = "urn:mace:egi.eu:group:cryo"
 
@@ -77,6 +79,29 @@ def test_a_grant_reaches_just_whom_it_names(bare_project, grant, stranger, told,
     assert (role(stranger, bare_project) is not None) is expected
     assert (stranger in [user for user, _ in people_with_roles(bare_project)]) is expected
     assert Project.objects.visible_to(stranger).exists() is expected
+
+
+@pytest.mark.parametrize(
+    ("change", "entitlement", "expected"),
+    [
+        ({}, "cryo:role=member", True),
+        ({}, "cryo", False),
+        ({}, "cryo:role=vm_operator", False),
+        ({"with_subgroups": True}, "cryo:role=vm_operator", False),
+        ({"with_subgroups": True}, "cryo:krios:role=pi", False),
+        ({"with_subgroups": True}, "cryo:krios:role=member", True),
+        ({"aai_role": "vm_operator"}, "cryo:role=vm_operator", True),
+    ],
+)
+def test_where_a_proxy_says_membership_by_a_role_only_that_role_counts(
+    bare_project, grant, stranger, told, settings, change, entitlement, expected
+):
+    settings.OIDC = {"OIDC_PROVIDERS": "egi", "OIDC_EGI_CLIENT_ID": "x", "OIDC_EGI_CLIENT_SECRET": "y"}
+    made = grant(**change)
+    told(stranger, entitlement)
+    assert (role(stranger, bare_project) is not None) is expected
+    assert seats_of(made).exists() is expected
+    assert groups_of(stranger).filter(path="cryo").exists() is (expected and not change.get("aai_role"))
 
 
 def test_the_strongest_role_counts_and_the_other_stays(bare_project, grant, viewer, told):
