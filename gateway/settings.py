@@ -126,7 +126,7 @@ USAGE_POLICY_FILE = env.str("USAGE_POLICY_FILE", default="")
 USAGE_POLICY_VERSION = env.str("USAGE_POLICY_VERSION", default="")
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 # Invitations and requests for access; without a mail server they are printed, and the pages show the links as well.
@@ -153,12 +153,15 @@ SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "accounts:login"
-SESSION_COOKIE_NAME = f"portolan_session_{PORT}"
-CSRF_COOKIE_NAME = f"portolan_csrf_{PORT}"
+# With HTTPS a browser takes cookies with this prefix from this host alone, and only over HTTPS (RFC 6265bis).
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}portolan_session_{PORT}"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}portolan_csrf_{PORT}"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+# "Strict" would lose the session on the way back from an institute's login.
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # Browsers then come by https only, for half a year; what redirects http is the server in front.
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=180 * 24 * 3600) if HTTPS else 0
 SECURE_SSL_REDIRECT = False

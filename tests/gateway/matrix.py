@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,10 @@ from django.core.cache import cache as counts
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from django.utils import timezone
 
 from accounts.models import ExternalIdentity, Group, Seat
 from gateway.schema import EXAMPLE_IDS
 from jobs.models import ComputeSite
-from projects.models import AccessRequest, Invitation
 from storage.models import StorageSite
 from tests.gateway.operations import ABOUT, operations
 from tests.gateway.pages import ARGUMENTS, FORMS, GROUP, IDENTITY, QUERIES, SITE
@@ -141,12 +138,12 @@ def scope_of(what: str) -> str:
 
 
 def in_a_project(what: str) -> bool:
-    """True for what is a project's: operators who are no members don't get it."""
-    return table()[what]["operator"] == "hidden"
+    """True for what is a project's: its owner has it, and operators who are no members don't."""
+    return (table()[what]["owner"], table()[what]["operator"]) == ("yes", "hidden")
 
 
 def furnish(world: Any) -> None:
-    """What addresses speak of and no example does is there: sites, a group, a login, an invitation, a request."""
+    """What addresses speak of and no example does is there: two sites, a group kept here, and two logins."""
     for subject, key in (("1", IDENTITY), ("2", None)):
         words = {"issuer": ISSUER, "subject": subject, "user": world.people["owner"]}
         ExternalIdentity.objects.create(**words, **({"pk": key} if key else {}))
@@ -156,11 +153,6 @@ def furnish(world: Any) -> None:
     for role, keeper in (("contributor", False), ("manager", True), ("owner", True)):
         Seat.objects.create(group=group, user=world.people[role], keeper=keeper)
     Seat.objects.create(group=group, user_id=EXAMPLE_IDS["user_id"])
-    words = {"project": world.project, "role": "viewer", "digest": "0" * 64, "invited_by": world.people["owner"]}
-    words["expires_at"] = timezone.now() + timedelta(days=1)
-    Invitation.objects.get_or_create(pk=EXAMPLE_IDS["invitation_id"], defaults=words)
-    asks = {"project": world.project, "user": world.stranger, "purpose": "Looks"}
-    AccessRequest.objects.get_or_create(pk=EXAMPLE_IDS["request_id"], defaults=asks)
 
 
 def verdict(answer: Any) -> str:

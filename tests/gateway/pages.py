@@ -26,6 +26,8 @@ FORMS: dict[str, dict[str, object]] = {
     "storage:undelete": {"items": EXAMPLE_IDS["trash_id"]},
     "storage:change": {"paths": "notes.txt", "do": "delete"},
     "jobs:acls_account": {"username": "ada", "posix_account": "5101"},
+    "storage:links": {"path": "movies", "rights": ["read"], "days": "7"},
+    "jobs:repair": {"action": "more_memory"},
     "projects:people": {"username": "grace", "role": "viewer", "purpose": "Looks"},
     "projects:member_change": {"role": "contributor", "purpose": "Works"},
     "projects:grant_add": {

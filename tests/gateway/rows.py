@@ -5,27 +5,21 @@ from typing import Any
 
 from tests.gateway.world import INPUTS
 
-ANYONE, OPERATOR = "anyone", "operator"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """``role``: the weakest that may. ``bad``: changes to the example's body or query, each with the code it meets."""
+    """``bad``: changes to the example's body or query, each with the code it meets."""
 
-    role: str
-    scope: str
     bad: list[tuple[dict[str, Any], str]] = field(default_factory=list)
 
 
 BAD_PATHS = [({"path": "../x"}, "bad_path"), ({"path": "/etc/passwd"}, "bad_path"), ({"path": 3.5e400}, "parse_error")]
 ROWS: dict[str, Row] = {
-    "me": Row(role=ANYONE, scope=""),
-    "policy": Row(role=ANYONE, scope=""),
-    "policy_accept": Row(role=ANYONE, scope="admin", bad=[({"version": ""}, "invalid"), ({"verson": "1"}, "invalid")]),
-    "tokens_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "garbage"}, "bad_cursor")]),
+    "me": Row(),
+    "policy": Row(),
+    "policy_accept": Row(bad=[({"version": ""}, "invalid"), ({"verson": "1"}, "invalid")]),
+    "tokens_list": Row(bad=[({"cursor": "garbage"}, "bad_cursor")]),
     "tokens_create": Row(
-        role=ANYONE,
-        scope="admin",
         bad=[
             ({"days": 400}, "invalid"),
             ({"scopes": ["root"]}, "invalid"),
@@ -35,12 +29,10 @@ ROWS: dict[str, Row] = {
             ({"projects": ["x"]}, "invalid"),
         ],
     ),
-    "tokens_revoke": Row(role=ANYONE, scope="admin"),
-    "tokens_revoke_all": Row(role=ANYONE, scope="admin"),
-    "projects_list": Row(role=ANYONE, scope="", bad=[({"cursor": "cD1ub3QtYS1kYXRl"}, "bad_cursor")]),
+    "tokens_revoke": Row(),
+    "tokens_revoke_all": Row(),
+    "projects_list": Row(bad=[({"cursor": "cD1ub3QtYS1kYXRl"}, "bad_cursor")]),
     "projects_create": Row(
-        role=ANYONE,
-        scope="admin",
         bad=[
             ({"name": ""}, "invalid"),
             ({"name": "x" * 121}, "invalid"),
@@ -48,16 +40,14 @@ ROWS: dict[str, Row] = {
             ({"sourcs": "empty"}, "invalid"),
         ],
     ),
-    "projects_get": Row(role="viewer", scope="read"),
-    "projects_change": Row(role="manager", scope="admin", bad=[({"name": " "}, "invalid"), ({"x": 1}, "invalid")]),
-    "projects_archive": Row(role="owner", scope="admin"),
-    "projects_restore": Row(role="owner", scope="admin"),
-    "projects_clone": Row(role="viewer", scope="admin", bad=[({"name": ""}, "invalid")]),
-    "projects_leave": Row(role="viewer", scope="admin", bad=[({"running": "stop"}, "invalid")]),
-    "members_list": Row(role="viewer", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "projects_get": Row(),
+    "projects_change": Row(bad=[({"name": " "}, "invalid"), ({"x": 1}, "invalid")]),
+    "projects_archive": Row(),
+    "projects_restore": Row(),
+    "projects_clone": Row(bad=[({"name": ""}, "invalid")]),
+    "projects_leave": Row(bad=[({"running": "stop"}, "invalid")]),
+    "members_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
     "members_add": Row(
-        role="manager",
-        scope="admin",
         bad=[
             ({"username": "nobody"}, "unknown_user"),
             ({"role": "king"}, "invalid"),
@@ -65,13 +55,11 @@ ROWS: dict[str, Row] = {
             ({"until": "2001-01-01T00:00:00Z"}, "bad_until"),
         ],
     ),
-    "members_change": Row(role="manager", scope="admin", bad=[({"role": "king"}, "invalid")]),
-    "members_removal": Row(role="manager", scope="admin"),
-    "members_remove": Row(role="manager", scope="admin", bad=[({"running": "stop"}, "invalid")]),
-    "grants_list": Row(role="viewer", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "members_change": Row(bad=[({"role": "king"}, "invalid")]),
+    "members_removal": Row(),
+    "members_remove": Row(bad=[({"running": "stop"}, "invalid")]),
+    "grants_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
     "grants_add": Row(
-        role="manager",
-        scope="admin",
         bad=[
             ({"entitlement": "cryo"}, "bad_entitlement"),
             ({"entitlement": "urn:mace:else.org:group:cryo"}, "bad_entitlement"),
@@ -84,13 +72,9 @@ ROWS: dict[str, Row] = {
             ({"grup": "x"}, "invalid"),
         ],
     ),
-    "grants_change": Row(
-        role="manager", scope="admin", bad=[({"role": "owner"}, "bad_role"), ({"purpose": ""}, "invalid")]
-    ),
-    "invitations_list": Row(role="manager", scope="admin", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "grants_change": Row(bad=[({"role": "owner"}, "bad_role"), ({"purpose": ""}, "invalid")]),
+    "invitations_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
     "invitations_make": Row(
-        role="manager",
-        scope="admin",
         bad=[
             ({"email": "nobody"}, "invalid"),
             ({"role": "king"}, "invalid"),
@@ -99,45 +83,35 @@ ROWS: dict[str, Row] = {
             ({"emial": "x"}, "invalid"),
         ],
     ),
-    "invitations_revoke": Row(role="manager", scope="admin"),
-    "invitations_accept": Row(role=ANYONE, scope="admin", bad=[({"code": ""}, "invalid"), ({"cod": "x"}, "invalid")]),
-    "my_requests_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "invitations_revoke": Row(),
+    "invitations_accept": Row(bad=[({"code": ""}, "invalid"), ({"cod": "x"}, "invalid")]),
+    "my_requests_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
     "my_requests_make": Row(
-        role=ANYONE,
-        scope="admin",
         bad=[({"project": "x"}, "invalid"), ({"purpose": " "}, "invalid"), ({"purpose": "a\x00b"}, "parse_error")],
     ),
-    "my_requests_withdraw": Row(role=ANYONE, scope="admin"),
-    "requests_list": Row(role="manager", scope="admin", bad=[({"cursor": "x"}, "bad_cursor")]),
+    "my_requests_withdraw": Row(),
+    "requests_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
     "requests_approve": Row(
-        role="manager",
-        scope="admin",
         bad=[({"role": "king"}, "invalid"), ({"until": "2001-01-01T00:00:00Z"}, "bad_until")],
     ),
-    "requests_decline": Row(role="manager", scope="admin", bad=[({"answer": "x" * 301}, "invalid")]),
-    "groups_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
-    "groups_make": Row(role=ANYONE, scope="admin", bad=[({"name": " "}, "invalid"), ({"nam": "x"}, "invalid")]),
-    "groups_get": Row(role=ANYONE, scope="read"),
-    "groups_change": Row(role=ANYONE, scope="admin", bad=[({"name": "x" * 121}, "invalid")]),
-    "groups_delete": Row(role=ANYONE, scope="admin"),
-    "seats_list": Row(role=ANYONE, scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
-    "seats_put": Row(
-        role=ANYONE, scope="admin", bad=[({"username": "nobody"}, "unknown_user"), ({"keeper": "maybe"}, "invalid")]
-    ),
-    "seats_take": Row(role=ANYONE, scope="admin"),
-    "grants_removal": Row(role="manager", scope="admin"),
-    "grants_remove": Row(role="manager", scope="admin", bad=[({"running": "stop"}, "invalid")]),
+    "requests_decline": Row(bad=[({"answer": "x" * 301}, "invalid")]),
+    "groups_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
+    "groups_make": Row(bad=[({"name": " "}, "invalid"), ({"nam": "x"}, "invalid")]),
+    "groups_get": Row(),
+    "groups_change": Row(bad=[({"name": "x" * 121}, "invalid")]),
+    "groups_delete": Row(),
+    "seats_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
+    "seats_put": Row(bad=[({"username": "nobody"}, "unknown_user"), ({"keeper": "maybe"}, "invalid")]),
+    "seats_take": Row(),
+    "grants_removal": Row(),
+    "grants_remove": Row(bad=[({"running": "stop"}, "invalid")]),
     "audit_list": Row(
-        role="viewer",
-        scope="read",
         bad=[({"cursor": "cD14"}, "bad_cursor"), ({"since": "soon"}, "invalid"), ({"text": "x" * 301}, "invalid")],
     ),
-    "audit_export": Row(role="viewer", scope="read", bad=[({"form": "xlsx"}, "invalid"), ({"until": "x"}, "invalid")]),
-    "gateway_audit_list": Row(role=OPERATOR, scope="admin", bad=[({"cursor": "cD14"}, "bad_cursor")]),
-    "gateway_audit_export": Row(role=OPERATOR, scope="admin", bad=[({"form": "pdf"}, "invalid")]),
+    "audit_export": Row(bad=[({"form": "xlsx"}, "invalid"), ({"until": "x"}, "invalid")]),
+    "gateway_audit_list": Row(bad=[({"cursor": "cD14"}, "bad_cursor")]),
+    "gateway_audit_export": Row(bad=[({"form": "pdf"}, "invalid")]),
     "files_list": Row(
-        role="viewer",
-        scope="read",
         bad=[
             ({"path": "../x"}, "bad_path"),
             ({"path": "a\x00b"}, "invalid"),
@@ -145,31 +119,23 @@ ROWS: dict[str, Row] = {
             ({"cursor": "garbage"}, "bad_cursor"),
         ],
     ),
-    "files_make_folder": Row(role="contributor", scope="data", bad=BAD_PATHS),
-    "files_move": Row(role="contributor", scope="data", bad=[({"target": "../x"}, "bad_path")]),
+    "files_make_folder": Row(bad=BAD_PATHS),
+    "files_move": Row(bad=[({"target": "../x"}, "bad_path")]),
     "files_delete": Row(
-        role="contributor",
-        scope="data",
         bad=[({"paths": []}, "invalid"), ({"paths": [".portolan"]}, "bad_path"), ({"paths": "x"}, "invalid")],
     ),
-    "files_restore": Row(role="contributor", scope="data", bad=[({"trash_id": "x"}, "invalid")]),
-    "trash_list": Row(role="viewer", scope="read"),
-    "trash_empty": Row(role="contributor", scope="data"),
-    "files_content": Row(
-        role="viewer", scope="read", bad=[({"path": "../x"}, "bad_path"), ({"path": "movies"}, "not_a_file")]
-    ),
+    "files_restore": Row(bad=[({"trash_id": "x"}, "invalid")]),
+    "trash_list": Row(),
+    "trash_empty": Row(),
+    "files_content": Row(bad=[({"path": "../x"}, "bad_path"), ({"path": "movies"}, "not_a_file")]),
     "files_preview": Row(
-        role="viewer",
-        scope="read",
         bad=[({"path": "../x"}, "bad_path"), ({"form": "smell"}, "invalid"), ({"index": "-1"}, "invalid")],
     ),
-    "tools_list": Row(role=ANYONE, scope=""),
-    "tools_get": Row(role=ANYONE, scope=""),
-    "sites_list": Row(role=ANYONE, scope=""),
-    "sites_get": Row(role=ANYONE, scope=""),
+    "tools_list": Row(),
+    "tools_get": Row(),
+    "sites_list": Row(),
+    "sites_get": Row(),
     "sites_add": Row(
-        role=OPERATOR,
-        scope="admin",
         bad=[
             ({"name": "a b"}, "invalid"),
             ({"scheduler": "magic"}, "bad_scheduler"),
@@ -180,19 +146,13 @@ ROWS: dict[str, Row] = {
             ({"queues": [{"name": "a", "cores": 0, "memory_mb": 1}]}, "invalid"),
         ],
     ),
-    "sites_change": Row(
-        role=OPERATOR, scope="admin", bad=[({"cores": 0}, "invalid"), ({"shares": ["x"]}, "unknown_shares")]
-    ),
-    "sites_settings": Row(role=OPERATOR, scope="admin"),
-    "sites_probe": Row(role=OPERATOR, scope="admin"),
-    "sites_drain": Row(role=OPERATOR, scope="admin", bad=[({"reason": 3.5e400}, "parse_error")]),
-    "sites_open": Row(role=OPERATOR, scope="admin"),
-    "jobs_list": Row(
-        role="viewer", scope="read", bad=[({"state": "tired"}, "invalid"), ({"cursor": "x"}, "bad_cursor")]
-    ),
+    "sites_change": Row(bad=[({"cores": 0}, "invalid"), ({"shares": ["x"]}, "unknown_shares")]),
+    "sites_settings": Row(),
+    "sites_probe": Row(),
+    "sites_drain": Row(bad=[({"reason": 3.5e400}, "parse_error")]),
+    "sites_open": Row(),
+    "jobs_list": Row(bad=[({"state": "tired"}, "invalid"), ({"cursor": "x"}, "bad_cursor")]),
     "jobs_submit": Row(
-        role="contributor",
-        scope="jobs",
         bad=[
             ({"tool": "magic"}, "unknown_tool"),
             ({"inputs": {}}, "invalid_inputs"),
@@ -206,24 +166,20 @@ ROWS: dict[str, Row] = {
             ({"tol": "x"}, "invalid"),
         ],
     ),
-    "jobs_get": Row(role="viewer", scope="read"),
-    "jobs_cancel": Row(role="contributor", scope="jobs"),
+    "jobs_get": Row(),
+    "jobs_cancel": Row(),
     "jobs_rerun": Row(
-        role="contributor",
-        scope="jobs",
         bad=[({"changes": {"pixel_size": "wide"}}, "invalid_inputs"), ({"changes": 3}, "invalid")],
     ),
-    "jobs_repair": Row(role="contributor", scope="jobs", bad=[({"action": "pray"}, "invalid")]),
-    "jobs_events": Row(role="viewer", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
-    "jobs_outputs": Row(role="viewer", scope="read"),
-    "jobs_log": Row(role="viewer", scope="read", bad=[({"stream": "stdin"}, "invalid"), ({"offset": "-1"}, "invalid")]),
-    "jobs_how": Row(role="viewer", scope="read"),
-    "jobs_stream": Row(role="viewer", scope="read"),
-    "files_zip": Row(role="viewer", scope="read", bad=[({"path": ["../x"]}, "bad_path")]),
-    "links_list": Row(role="viewer", scope="read", bad=[({"cursor": "garbage"}, "bad_cursor")]),
+    "jobs_repair": Row(bad=[({"action": "pray"}, "invalid")]),
+    "jobs_events": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
+    "jobs_outputs": Row(),
+    "jobs_log": Row(bad=[({"stream": "stdin"}, "invalid"), ({"offset": "-1"}, "invalid")]),
+    "jobs_how": Row(),
+    "jobs_stream": Row(),
+    "files_zip": Row(bad=[({"path": ["../x"]}, "bad_path")]),
+    "links_list": Row(bad=[({"cursor": "garbage"}, "bad_cursor")]),
     "links_create": Row(
-        role="contributor",
-        scope="data",
         bad=[
             ({"path": "a/../b"}, "bad_path"),
             ({"path": "movies\x00"}, "parse_error"),
@@ -236,37 +192,31 @@ ROWS: dict[str, Row] = {
             ({"paths": "movies"}, "invalid"),
         ],
     ),
-    "links_get": Row(role="viewer", scope="read"),
-    "links_revoke": Row(role="contributor", scope="data"),
-    "links_log": Row(role="contributor", scope="read", bad=[({"cursor": "x"}, "bad_cursor")]),
-    "files_details": Row(role="viewer", scope="read", bad=[({"path": "../x"}, "bad_path")]),
-    "files_manifest": Row(role="viewer", scope="read", bad=[({"path": "../x"}, "bad_path")]),
-    "usage_get": Row(role="viewer", scope="read"),
-    "checks_list": Row(role="viewer", scope="read"),
-    "checks_create": Row(role="viewer", scope="read", bad=BAD_PATHS),
-    "checks_get": Row(role="viewer", scope="read"),
-    "datasets_list": Row(role="viewer", scope="read"),
-    "datasets_create": Row(role="contributor", scope="data", bad=[*BAD_PATHS, ({"path": "notes.txt"}, "not_a_folder")]),
-    "datasets_unlock": Row(role="manager", scope="admin", bad=[({"reason": " "}, "invalid")]),
-    "uploads_list": Row(role="viewer", scope="read"),
+    "links_get": Row(),
+    "links_revoke": Row(),
+    "links_log": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
+    "files_details": Row(bad=[({"path": "../x"}, "bad_path")]),
+    "files_manifest": Row(bad=[({"path": "../x"}, "bad_path")]),
+    "usage_get": Row(),
+    "checks_list": Row(),
+    "checks_create": Row(bad=BAD_PATHS),
+    "checks_get": Row(),
+    "datasets_list": Row(),
+    "datasets_create": Row(bad=[*BAD_PATHS, ({"path": "notes.txt"}, "not_a_folder")]),
+    "datasets_unlock": Row(bad=[({"reason": " "}, "invalid")]),
+    "uploads_list": Row(),
     "uploads_create": Row(
-        role="contributor",
-        scope="data",
         bad=[({"size": -1}, "invalid"), ({"path": "a/../b"}, "bad_path"), ({"sha256": "x"}, "bad_sha256")],
     ),
-    "uploads_cancel": Row(role="contributor", scope="data"),
-    "uploads_finish": Row(role="contributor", scope="data", bad=[({"path": "../x"}, "bad_path")]),
-    "accounts_list": Row(role=OPERATOR, scope="admin", bad=[({"cursor": "x"}, "bad_cursor")]),
-    "accounts_get": Row(role=OPERATOR, scope="admin"),
-    "accounts_suspend": Row(
-        role=OPERATOR, scope="admin", bad=[({"why": " "}, "invalid"), ({"why": "x" * 301}, "invalid")]
-    ),
-    "accounts_unsuspend": Row(role=OPERATOR, scope="admin"),
-    "acls_list": Row(role=OPERATOR, scope="admin"),
-    "acls_repair": Row(role=OPERATOR, scope="admin"),
+    "uploads_cancel": Row(),
+    "uploads_finish": Row(bad=[({"path": "../x"}, "bad_path")]),
+    "accounts_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
+    "accounts_get": Row(),
+    "accounts_suspend": Row(bad=[({"why": " "}, "invalid"), ({"why": "x" * 301}, "invalid")]),
+    "accounts_unsuspend": Row(),
+    "acls_list": Row(),
+    "acls_repair": Row(),
     "acls_account": Row(
-        role=OPERATOR,
-        scope="admin",
         bad=[
             ({"posix_account": "no such name"}, "unknown_posix_account"),
             ({"posix_account": "root"}, "unknown_posix_account"),

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = (
     "SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SAMESITE", "SESSION_COOKIE_AGE",
     "CSRF_COOKIE_SECURE", "CSRF_COOKIE_SAMESITE", "SECURE_HSTS_SECONDS", "SECURE_SSL_REDIRECT",
-    "SECURE_CONTENT_TYPE_NOSNIFF", "X_FRAME_OPTIONS",
+    "SECURE_CONTENT_TYPE_NOSNIFF", "X_FRAME_OPTIONS", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "CSRF_COOKIE_HTTPONLY",
 )  # fmt: skip
 
 
@@ -36,6 +36,9 @@ def test_cookies_of_a_public_portal_are_safe(public):
     assert public["SESSION_COOKIE_SECURE"]
     assert public["CSRF_COOKIE_SECURE"]
     assert public["SESSION_COOKIE_HTTPONLY"]
+    assert public["CSRF_COOKIE_HTTPONLY"]
+    assert public["SESSION_COOKIE_NAME"].startswith("__Host-")
+    assert public["CSRF_COOKIE_NAME"].startswith("__Host-")
     assert public["SESSION_COOKIE_SAMESITE"] == public["CSRF_COOKIE_SAMESITE"] == "Lax"
     assert public["SESSION_COOKIE_AGE"] <= 12 * 3600
 
