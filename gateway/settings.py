@@ -256,6 +256,8 @@ UPLOAD_IDLE_DAYS = env.int("UPLOAD_IDLE_DAYS", default=14)
 UPLOAD_DURABILITY = env.str("UPLOAD_DURABILITY", default="disk")
 DOOR_PROCESSES = env.int("DOOR_PROCESSES", default=1)
 LINK_MAX_DAYS = env.int("LINK_MAX_DAYS", default=30)
+# Servers ("host" or "host:port") from and to which a link may have the door copy.
+COPY_HOSTS = frozenset(env.list("COPY_HOSTS", default=[]))
 # How many proxies of ours stand before the door and add to X-Forwarded-For.
 DOOR_PROXY_HOPS = env.int("DOOR_PROXY_HOPS", default=0)
 TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]

@@ -87,7 +87,7 @@ class Ledger:
             link_id=done.link_id,
             address=done.address or None,
             operation=done.operation,
-            path=done.path[:2000],
+            path=_printable(done.path)[:2000],
             size=done.size,
             outcome=done.outcome[:40],
         )
@@ -146,3 +146,8 @@ class Ledger:
         past = list(oldest[KEPT_ROWS : KEPT_ROWS + 1])
         if past:
             LinkAccess.objects.filter(link_id=link_id, id__lte=past[0]).delete()
+
+
+def _printable(path: str) -> str:
+    """``path`` as any database takes it: what clients ask for may hold NUL and halves of letters."""
+    return path.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -16,12 +17,13 @@ from django.conf import settings
 from wsgidav.default_conf import DEFAULT_CONFIG
 from wsgidav.error_printer import ErrorPrinter
 from wsgidav.request_server import RequestServer
-from wsgidav.util import get_uri_parent
+from wsgidav.util import add_property_response, get_uri_parent, parse_xml_body
+from wsgidav.xml_tools import etree, make_multistatus_el
 
 from common.errors import Forbidden, NotFound, PortolanError, UserError
 from storage.door.http import Reply
 from storage.door.links.dav_notes import any_lock
-from storage.door.links.dav_tree import LinkTree
+from storage.door.links.dav_tree import FolderHere, LinkTree, told
 from storage.door.links.visits import Visit, refuse_root
 from storage.door.threads import finishing, on_disk, on_rows
 from storage.links.rights import Operation
@@ -29,6 +31,7 @@ from storage.listing import stat_path
 
 METHODS = ("OPTIONS", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "DELETE", "LOCK", "UNLOCK")
 MOST_BODY = 1024**2
+ROWS_AT_ONCE = 200
 _LONG = ("COPY", "MOVE", "DELETE")
 _OF_METHOD = {
     "OPTIONS": Operation.STAT,
@@ -49,6 +52,8 @@ async def answer(visit: Visit) -> Reply:
     environ = {"HTTP_DESTINATION": f"/{await _target(visit)}"} if method in ("COPY", "MOVE") else {}
     await _permit(visit, environ.get("HTTP_DESTINATION", "").strip("/"))
     body = await _body(visit)
+    if method == "PROPFIND" and visit.operation == Operation.LIST and visit.request.headers.get("depth") == "1":
+        return await _listing(visit, body)
     run = finishing if method in _LONG else on_rows
     return await run(_answered, visit, environ, body)
 
@@ -94,7 +99,7 @@ async def _target(visit: Visit) -> str:
     """The path in the project that ``Destination`` names, when it is one of this link's."""
     text = visit.request.headers.get("destination", "")
     found = urlsplit(text)
-    hosts = {visit.request.headers.get("host", ""), urlsplit(settings.DOOR_URL).netloc}
+    hosts = own_hosts(visit)
     path = unquote(found.path)
     number = visit.mount.rpartition("/")[2]
     _, marker, below = path.partition(f"/links/{number}/")
@@ -108,6 +113,11 @@ async def _target(visit: Visit) -> str:
     return target
 
 
+def own_hosts(visit: Visit) -> set[str]:
+    """By which names this door is called."""
+    return {visit.request.headers.get("host", ""), urlsplit(settings.DOOR_URL).netloc}
+
+
 async def _body(visit: Visit) -> bytes:
     parts, size = [], 0
     if visit.request.has_body:
@@ -117,6 +127,45 @@ async def _body(visit: Visit) -> bytes:
                 raise UserError("The body of this method has at most 1 MiB.", code="too_long")
             parts.append(chunk)
     return b"".join(parts)
+
+
+async def _listing(visit: Visit, body: bytes) -> Reply:
+    """The answer about a folder and what is in it, made while it is sent: a folder may hold any number of names."""
+    first = await on_rows(_answered, visit, {"HTTP_DEPTH": "0"}, body)
+    if first.status != 207:
+        return first
+    rows = _responses(LinkTree(visit.here, visit.mount), visit, body)
+    return Reply(status=207, headers=first.headers, stream=_sent(visit, rows))
+
+
+async def _sent(visit: Visit, rows: Iterator[bytes]) -> AsyncGenerator[bytes]:
+    yield b'<?xml version="1.0" encoding="utf-8" ?>\n<multistatus xmlns="DAV:">'
+    while block := await on_rows(_some, rows):
+        yield block
+    yield b"</multistatus>"
+    visit.note()
+
+
+def _some(rows: Iterator[bytes]) -> bytes:
+    with told():
+        return b"".join(islice(rows, ROWS_AT_ONCE))
+
+
+def _responses(provider: LinkTree, visit: Visit, body: bytes) -> Iterator[bytes]:
+    """One element ``response`` after the other: the folder's, and one for each name in it."""
+    environ = _environ(visit, provider, body)
+    asked = parse_xml_body(environ, allow_empty=True)
+    named = [child.tag for part in (asked if asked is not None else []) if part.tag == "{DAV:}prop" for child in part]
+    modes = {part.tag for part in asked} if asked is not None else set()
+    mode = "named" if "{DAV:}prop" in modes else "name" if "{DAV:}propname" in modes else "allprop"
+    folder = provider.get_resource_inst(environ["PATH_INFO"], environ)
+    if not isinstance(folder, FolderHere):
+        return
+    for resource in chain([folder], folder.members()):
+        whole = make_multistatus_el()
+        found = resource.get_properties(mode, name_list=named) if named else resource.get_properties(mode)
+        add_property_response(whole, resource.get_href(), found)
+        yield etree.tostring(whole[0])
 
 
 class _Server(RequestServer):

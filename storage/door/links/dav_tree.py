@@ -177,11 +177,17 @@ class FolderHere(_Common, DAVCollection):
         room = self.provider.room
         return room.disk_free if room.left is None else min(room.left, room.disk_free)
 
+    def members(self) -> Iterator[FileHere | FolderHere]:
+        """What is in it and open to this link, in the disk's order, one by one."""
+        for entry in scan(self.here.root, self.relative):
+            made = self.provider.made(entry, self.environ)
+            if made is not None:
+                yield made
+
     def get_member_list(self) -> list[FileHere | FolderHere]:
-        """What is in it and open to this link, in the disk's order."""
+        """All ``members`` at once."""
         with told():
-            found = scan(self.here.root, self.relative)
-            return [made for entry in found if (made := self.provider.made(entry, self.environ)) is not None]
+            return list(self.members())
 
     def get_member_names(self) -> list[str]:  # noqa: D102
         return [member.entry.name for member in self.get_member_list()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.errors import PortolanError, UserError
 from storage.door.http import Reply, Request
-from storage.door.links import dav
+from storage.door.links import copying, dav
 from storage.door.links.giving import give
 from storage.door.links.taking import take
 from storage.door.links.visits import COLLECTION, Visit, enter_by, settle
@@ -47,6 +47,8 @@ async def _answered(visit: Visit) -> Reply:
         return await give(visit)
     if method == "PUT":
         return await take(visit)
+    if method == "COPY" and copying.is_far(visit):
+        return await copying.copy(visit)
     if method in dav.METHODS:
         return await dav.answer(visit)
     raise UserError("This method has no meaning here.", code="method_not_allowed")

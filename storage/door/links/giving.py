@@ -71,10 +71,11 @@ async def _file(visit: Visit, path: str) -> Reply:
         opened.handle.close()
         raise
     visit.files_out = 1 if end == opened.size else 0
-    return Reply(status=status, headers=told, stream=_sent(visit, _file_blocks(opened, start, end), end - start))
+    return Reply(status=status, headers=told, stream=_sent(visit, file_blocks(opened, start, end), end - start))
 
 
-def _file_blocks(opened: OpenFile, start: int, end: int) -> Iterator[bytes]:
+def file_blocks(opened: OpenFile, start: int, end: int) -> Iterator[bytes]:
+    """The bytes from ``start`` to ``end``, in blocks; the file is closed after the last."""
     with opened.handle as handle:
         while start < end:
             block = pread(handle.fileno(), min(CHUNK, end - start), start)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from common.errors import Forbidden, NotFound, PortolanError, QuotaExceeded, StateConflict, Unavailable, UserError
@@ -47,9 +48,13 @@ class Part:
 
 async def take(visit: Visit) -> Reply:
     """The answer to PUT: 201 for a new file, 204 for one that replaced another, 202 for a part that is not the last."""
+    return await receive(visit, _part(visit), visit.request.body.chunks())
+
+
+async def receive(visit: Visit, part: Part, chunks: AsyncIterator[bytes]) -> Reply:
+    """``chunks`` become the file that was asked for; the answer as to a PUT."""
     path = clean_new(visit.path)
     refuse_root(visit)
-    part = _part(visit)
     old = await on_disk(_old, visit, path)
     await visit.need(Operation.CREATE if old is None else Operation.REPLACE)
     _check_conditions(visit, old)
@@ -59,8 +64,8 @@ async def take(visit: Visit) -> Reply:
     await (visit.spend(size) if part.start == 0 else _spend_more(visit, size))
     try:
         if part.resumable:
-            return await _upload(visit, path, part, replace=old is not None)
-        return await _spool(visit, path, part, replace=old is not None)
+            return await _upload(visit, path, part, chunks, replace=old is not None)
+        return await _spool(visit, path, part, chunks, replace=old is not None)
     except QuotaExceeded as error:
         if error.code == "link_bytes_used":
             raise
@@ -85,13 +90,13 @@ async def _spend_more(visit: Visit, size: int) -> None:
         await on_rows(traffic.spend, visit.here.link, size)
 
 
-async def _upload(visit: Visit, path: str, part: Part, *, replace: bool) -> Reply:
+async def _upload(visit: Visit, path: str, part: Part, source: AsyncIterator[bytes], *, replace: bool) -> Reply:
     link = visit.here.link
     if part.start == 0:
         secret = await finishing(link_uploads.begin, link, path, size=part.total or 0, overwrite=replace)
     else:
         secret = await on_rows(link_uploads.go_on, link, path, size=part.total or 0)
-    chunks = visit.watched(visit.request.body.chunks())
+    chunks = visit.watched(source)
     try:
         done = await sessions.append(secret, chunks, offset=part.start, length=part.length, checksum=None)
     except (Cut, Unavailable, StateConflict):
@@ -106,12 +111,12 @@ async def _upload(visit: Visit, path: str, part: Part, *, replace: bool) -> Repl
     return await _placed(visit, path, new=not replace)
 
 
-async def _spool(visit: Visit, path: str, part: Part, *, replace: bool) -> Reply:
+async def _spool(visit: Visit, path: str, part: Part, source: AsyncIterator[bytes], *, replace: bool) -> Reply:
     folder = visit.here.link.folder
     await on_rows(quota.check_room, folder, part.length or 0, files=0 if replace else 1)
     spool = await on_disk(Spool, folder)
     try:
-        await _fill(visit, spool, part)
+        await _fill(visit, spool, part, source)
         if part.length is not None and spool.size != part.length:
             raise Cut
         new = await finishing(spool.place, path, replace=replace)
@@ -120,10 +125,10 @@ async def _spool(visit: Visit, path: str, part: Part, *, replace: bool) -> Reply
     return await _placed(visit, path, new=new)
 
 
-async def _fill(visit: Visit, spool: Spool, part: Part) -> None:
+async def _fill(visit: Visit, spool: Spool, part: Part, source: AsyncIterator[bytes]) -> None:
     waiting: list[bytes] = []
     held, checked = 0, part.length or STEP_BYTES
-    async for chunk in visit.watched(visit.request.body.chunks()):
+    async for chunk in visit.watched(source):
         waiting.append(chunk)
         held += len(chunk)
         if held < WRITE_BYTES:

@@ -40,6 +40,7 @@ class Door:
             "PORTOLAN_HOME": str(self.home),
             "DOOR_PORT": str(self.port),
             "DOOR_PROXY_HOPS": "1",
+            "COPY_HOSTS": "127.0.0.1",
             "PYTHONPATH": str(ROOT),
         }
 
