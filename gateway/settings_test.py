@@ -23,6 +23,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # In a file as in life: the one in memory has no waiting for locks, so two threads at once would just fail.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(PORTOLAN_HOME) / "test.sqlite3")}
 # A test that wants institutes says which (tests/oidc).
-OIDC: dict[str, str] = {}
+OIDC = {}
 
 JOB_RETRIES = 0

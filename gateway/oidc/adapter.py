@@ -13,7 +13,7 @@ from allauth.socialaccount.providers.base import AuthError, AuthProcess
 from django.contrib import messages
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponseRedirect
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from requests import RequestException
@@ -49,7 +49,13 @@ class InstituteLogin(DefaultSocialAccountAdapter):
             link(user, *words)
             messages.success(request, f"You can sign in with {provider.name} from now on.")
             raise ImmediateHttpResponse(HttpResponseRedirect(going))
-        identity = log_in(*words)
+        try:
+            identity = log_in(*words)
+        except Forbidden as error:
+            if error.code != "entitlement_missing":
+                raise
+            page = render(request, "accounts/gate.html", {"institute": provider}, status=403)
+            raise ImmediateHttpResponse(page) from None
         login(request, identity.user, backend=BACKEND)  # with a new session key
         note_session(identity, told["id_token"].get("sid"), str(request.session.session_key))
         request.session[SESSION] = {"provider": provider.id, "id_token": told["raw"]}

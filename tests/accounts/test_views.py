@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.cache import cache
+from django.core.management import CommandError, call_command
 
 from accounts import guessing
 
@@ -78,3 +79,12 @@ def test_many_names_from_one_address_are_stopped(client, db, guesses, monkeypatc
     monkeypatch.setattr(guessing, "TRIES_FROM_ADDRESS", 20)
     answers = {sign_in(client, f"person{number}", "Winter2026!").status_code for number in range(21)}
     assert answers == {200, 429}
+
+
+def test_an_account_of_an_institute_becomes_an_operators(stranger, capsys):
+    for words, staff in (([], True), (["--remove"], False)):
+        call_command("operator", "stranger", *words)
+        stranger.refresh_from_db()
+        assert stranger.is_staff is staff
+    with pytest.raises(CommandError, match="no account"):
+        call_command("operator", "nobody")

@@ -2,18 +2,30 @@
 
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from accounts import access_tokens
+from accounts import access_tokens, provider_client
+
+
+@pytest.fixture(scope="session")
+def patient():
+    """A client that waits for its answers."""
+    with httpx.Client(timeout=60) as client:
+        yield client
 
 
 @pytest.fixture
-def portal(settings, monkeypatch, egi, helmholtz, db):
+def portal(settings, monkeypatch, egi, helmholtz, patient, db):
     """Both institutes are this portal's; ``portal(REQUIRED_ENTITLEMENT=…)`` changes EGI's variables."""
     cache.clear()
     monkeypatch.setattr(access_tokens, "_clients", {})
+    # A busy machine is no provider that is down.
+    monkeypatch.setattr(provider_client, "_http", lambda: patient)
+    monkeypatch.setattr(provider_client, "ANSWER_SECONDS", 60)
+    settings.SOCIALACCOUNT_REQUESTS_TIMEOUT = 60
 
     def configure(**words):
         settings.OIDC = {"OIDC_PROVIDERS": "egi,helmholtz", **egi.variables(**words), **helmholtz.variables()}

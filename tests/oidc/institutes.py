@@ -37,7 +37,7 @@ class Institute:
         self.port = port or _free_port(self.host)
         self.origin = f"http://{self.host}:{self.port}"
         self.issuer = self.origin + PATHS[kind]
-        self.http = httpx.Client(timeout=20)
+        self.http = httpx.Client(timeout=60)
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
@@ -108,7 +108,7 @@ class Institute:
 
     def approve(self, url: str, user: str) -> str:
         """Where the provider sends the browser that signs in there as ``user``: the first address that is not its."""
-        with httpx.Client(timeout=20) as browser:
+        with httpx.Client(timeout=60) as browser:
             for _ in range(12):
                 if "/interaction/" in url and "as=" not in url:
                     url += f"?as={user}"
@@ -151,7 +151,7 @@ class Institute:
 
     def approve_device(self, url: str, user: str) -> None:
         """``user`` has signed in at ``verification_uri_complete`` and agreed."""
-        with httpx.Client(timeout=20) as browser:
+        with httpx.Client(timeout=60) as browser:
             at = url.split("?")[0]
             answer = browser.post(at, data=_fields(browser.get(url).text))
             answer = browser.post(at, data=_fields(answer.text) | {"confirm": "yes"})

@@ -197,7 +197,8 @@ def test_without_the_needed_entitlement_one_is_told_where_to_apply(portal, sign_
     portal(REQUIRED_ENTITLEMENT="urn:mace:egi.eu:group:vo#aai.egi.eu", APPLY_URL="https://vo.example.org/apply")
     _, answer = sign_in(egi, "alice")
     assert answer.status_code == 403
-    assert "https://vo.example.org/apply" in answer.text
+    assert 'href="https://vo.example.org/apply"' in answer.text
+    assert "You are not a member yet" in answer.text
     assert not User.objects.exists()
     egi.set_entitlements("alice", ["urn:mace:egi.eu:group:vo#aai.egi.eu"])
     assert signed_in(sign_in(egi, "alice")[0])
