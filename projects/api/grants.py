@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -21,14 +22,14 @@ DRY_RUN = OpenApiParameter("dry_run", bool, description="Nothing is changed; the
 class GrantViewSet(GenericViewSet):
     """Roles of groups in a project."""
 
-    queryset = GroupGrant.objects.select_related("group", "granted_by")
+    queryset = GroupGrant.objects.all()
     serializer_class = GrantSerializer
 
     @extend_schema(operation_id="grants_list", summary="Groups with a role in a project", tags=["projects"])
     def list(self, request: Request, project_id: UUID) -> Response:
         """All grants, newest first; also those whose end has passed."""
         project = get_project(person(request), Action.VIEW, project_id)
-        page = self.paginate_queryset(self.get_queryset().filter(project=project).with_people())
+        page = self.paginate_queryset(_grants().filter(project=project))
         return self.get_paginated_response(GrantSerializer(page, many=True).data)
 
     @extend_schema(
@@ -66,4 +67,8 @@ class GrantViewSet(GenericViewSet):
         return Response(self._told(services.change_grant(person(request), project_id, grant_id, **body.validated_data)))
 
     def _told(self, grant: GroupGrant) -> object:
-        return GrantSerializer(self.get_queryset().with_people().get(pk=grant.pk)).data
+        return GrantSerializer(_grants().get(pk=grant.pk)).data
+
+
+def _grants() -> QuerySet[GroupGrant]:
+    return GroupGrant.objects.with_people().select_related("group", "granted_by")

@@ -36,7 +36,7 @@ class GroupViewSet(GenericViewSet):
     )
     def create(self, request: Request) -> Response:
         """A group that is kept here; who makes it is in it and keeps it."""
-        made = services.make_group(person(request), **self._body(NewGroupSerializer, request))
+        made = services.make_group(person(request), **_body(NewGroupSerializer, request))
         return Response(GroupSerializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="groups_get", summary="One of my groups", tags=["people"])
@@ -53,7 +53,7 @@ class GroupViewSet(GenericViewSet):
     )
     def update(self, request: Request, group_id: UUID) -> Response:
         """The group that is kept here has this name and description."""
-        given = self._body(NewGroupSerializer, request)
+        given = _body(NewGroupSerializer, request)
         return Response(GroupSerializer(services.rename_group(person(request), group_id, **given)).data)
 
     @extend_schema(operation_id="groups_delete", summary="Delete a group", tags=["people"], responses={204: None})
@@ -62,21 +62,15 @@ class GroupViewSet(GenericViewSet):
         services.delete_group(person(request), group_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _body(self, reader: Any, request: Request) -> dict[str, Any]:
-        body = reader(data=request.data)
-        body.is_valid(raise_exception=True)
-        given: dict[str, Any] = body.validated_data
-        return given
 
-
-class SeatViewSet(GroupViewSet):
+class SeatViewSet(GenericViewSet):
     """People in a group."""
 
     queryset = Seat.objects.none()
     serializer_class = SeatSerializer
 
     @extend_schema(operation_id="seats_list", summary="Who is in a group", tags=["people"])
-    def list(self, request: Request, group_id: UUID) -> Response:  # type: ignore[override]
+    def list(self, request: Request, group_id: UUID) -> Response:
         """Everybody in a group that is kept here; of an AAI's group, what it says of oneself."""
         page = self.paginate_queryset(services.seats_in(person(request), group_id))
         return self.get_paginated_response(SeatSerializer(page, many=True).data)
@@ -88,15 +82,22 @@ class SeatViewSet(GroupViewSet):
         request=NewSeatSerializer,
         responses={200: SeatSerializer},
     )
-    def create(self, request: Request, group_id: UUID) -> Response:  # type: ignore[override]
+    def create(self, request: Request, group_id: UUID) -> Response:
         """The person is in the group that is kept here, and has what projects give it, at once."""
-        seat = services.put_person(person(request), group_id, **self._body(NewSeatSerializer, request))
+        seat = services.put_person(person(request), group_id, **_body(NewSeatSerializer, request))
         return Response(SeatSerializer(seat).data)
 
     @extend_schema(
         operation_id="seats_take", summary="Take a person out of a group", tags=["people"], responses={204: None}
     )
-    def destroy(self, request: Request, group_id: UUID, user_id: UUID) -> Response:  # type: ignore[override]
+    def destroy(self, request: Request, group_id: UUID, user_id: UUID) -> Response:
         """The person has lost what the group gave. Anybody may take themselves out."""
         services.take_person(person(request), group_id, user_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _body(reader: Any, request: Request) -> dict[str, Any]:
+    body = reader(data=request.data)
+    body.is_valid(raise_exception=True)
+    given: dict[str, Any] = body.validated_data
+    return given

@@ -104,7 +104,7 @@ def take_person(user: User, group_id: UUID | str, user_id: UUID | str) -> None:
     with transaction.atomic():
         group = group_seen_by(user, group_id) if str(user_id) == str(user.pk) else _kept(user, group_id)
         _need(user, Scope.ADMIN)
-        seat = group.seats.select_related("user").filter(user=user_id, identity=None).first()
+        seat = group.seats.select_related("user").filter(user__pk=user_id, identity=None).first()
         if seat is None:
             raise NotFound("This person is not in the group, or an AAI says so.", code="seat_not_found")
         _refuse_last_keeper(group, seat.user)
