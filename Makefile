@@ -14,8 +14,8 @@ SOURCES := $(shell find static/src -type f 2>/dev/null)
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: setup ## three results from sample data, then a portal to look at them (ONCE=1: end after the results; OIDC=1: with sample institutes)
-	@exec $(PY) manage.py demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(OIDC)),--oidc)
+demo: setup ## three results from sample data, then a portal to look at them (ONCE=1: end after the results; OIDC=1: with sample institutes; SLURM=1: on a cluster)
+	@exec $(PY) manage.py demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(OIDC)),--oidc) $(if $(filter-out 0,$(SLURM)),--slurm)
 
 serve: setup ## the portal with all its services, until Ctrl-C
 	@exec $(PY) manage.py up

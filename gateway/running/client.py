@@ -93,9 +93,9 @@ class Gateway:
                 raise WalkFailed(f"The door answered {answer.status_code}: {answer.text[:500]}")
             offset = int(answer.headers["Upload-Offset"])
 
-    def submit(self, project_id: str, tool: str, inputs: dict[str, Any], key: str) -> dict[str, Any]:
-        """The job of this key; the same call again answers the same job."""
-        body = {"tool": tool, "inputs": inputs}
+    def submit(self, project_id: str, tool: str, inputs: dict[str, Any], key: str, site: str = "") -> dict[str, Any]:
+        """The job of this key; the same call again answers the same job. Without ``site`` the broker chooses."""
+        body = {"tool": tool, "inputs": inputs} | ({"site": site} if site else {})
         answer = self.call("POST", f"/projects/{project_id}/jobs/", json=body, headers={"Idempotency-Key": key})
         return dict(answer)
 

@@ -24,10 +24,11 @@ SAMPLE_SECONDS = 600
 class Story:
     """The walk in a thread of its own, so that the runner goes on tending the services."""
 
-    def __init__(self, say: Callable[[str], None], *, once: bool, oidc: bool = False) -> None:
+    def __init__(self, say: Callable[[str], None], *, once: bool, oidc: bool = False, site: str = "") -> None:
         self.say = say
         self.once = once
         self.oidc = oidc
+        self.site = site
         self.problem = "It was stopped before the results were there."
         self._thread = threading.Thread(target=self._walk, daemon=True)
         self._passwords: dict[str, str] = {}
@@ -55,7 +56,7 @@ class Story:
         try:
             gateway = Gateway(settings.PORTAL_URL, token)
             gateway.accept_policy()
-            project, jobs = three_results(gateway, self.say)
+            project, jobs = three_results(gateway, self.say, site=self.site)
         except (WalkFailed, httpx.HTTPError, KeyError) as error:
             self.problem = f"{type(error).__name__}: {error}"
             self.say(f"The demo did not get its three results. {self.problem}")

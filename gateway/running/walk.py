@@ -19,6 +19,7 @@ from gateway.running.client import Gateway, Output, WalkFailed
 
 PROJECT = "Sample project"
 TOOLS = ("resolution_map", "first_map", "movie_alignment")
+MAIN = "movie_alignment"
 JOB_SECONDS = 900.0
 # What docs/tools.md promises, beside the words that the API has for it.
 OUTPUTS: dict[str, frozenset[str]] = {
@@ -45,11 +46,14 @@ class Done:
     found: str
 
 
-def three_results(gateway: Gateway, say: Callable[[str], None]) -> tuple[str, list[Done]]:
-    """(the sample project's id, its three jobs): all succeeded, and their outputs are what they should be."""
+def three_results(gateway: Gateway, say: Callable[[str], None], *, site: str = "") -> tuple[str, list[Done]]:
+    """(the sample project's id, its three jobs): all succeeded, and their outputs are what they should be.
+
+    The main job, the movie alignment, runs on ``site`` where one is named.
+    """
     project = gateway.project(PROJECT, "sample")
     say(f"  Project “{PROJECT}” is ready")
-    jobs = [(tool, _start(gateway, project, tool)) for tool in TOOLS]
+    jobs = [(tool, _start(gateway, project, tool, site=site if tool == MAIN else "")) for tool in TOOLS]
     return project, [_finish(gateway, project, tool, job, say) for tool, job in jobs]
 
 
@@ -62,12 +66,13 @@ def upload_and_run(gateway: Gateway, samples: Path, say: Callable[[str], None]) 
     return _finish(gateway, project, "resolution_map", _start(gateway, project, "resolution_map", need="half"), say)
 
 
-def _start(gateway: Gateway, project: str, tool: str, need: str = "") -> str:
+def _start(gateway: Gateway, project: str, tool: str, need: str = "", site: str = "") -> str:
     """The job's id. One that succeeded before is found again by its key, one that did not gets another try."""
     about = gateway.call("GET", f"/tools/{tool}/")
     inputs = {name: value for name, value in about["sample"].items() if _wanted(name, value, need)}
     for number in range(1, 100):
-        job = gateway.submit(project, tool, inputs, f"demo-{tool}-{about['digest'][:12]}-{number}")
+        key = f"demo-{tool}-{about['digest'][:12]}-{f'{site}-' if site else ''}{number}"
+        job = gateway.submit(project, tool, inputs, key, site)
         if job["state"] not in ("failed", "cancelled"):
             return str(job["id"])
     raise WalkFailed(f"{tool} failed 99 times.")
