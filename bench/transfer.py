@@ -42,6 +42,7 @@ class Way:
 
 def upload() -> dict[str, Any]:
     """Median seconds of each way, in rounds one after the other; and the highest memory of each server."""
+    load = os.getloadavg()[0]
     with (
         tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
         tempfile.TemporaryDirectory() as home,
@@ -68,6 +69,8 @@ def upload() -> dict[str, Any]:
         memory_mb = {way.name: peak_of(way.pid) for way in ways if way.pid}
     return {
         "bytes": SIZE,
+        "rounds": ROUNDS,
+        "load": load,
         "seconds": {name: statistics.median(found) for name, found in taken.items()},
         "peak_mb": memory_mb,
     }
@@ -75,9 +78,10 @@ def upload() -> dict[str, Any]:
 
 @contextmanager
 def _doors(source: Path) -> Iterator[list[Way]]:
-    with instance() as one, instance(DOOR_PROCESSES="2") as two:
+    with instance() as one, instance(DOOR_PROCESSES="2") as two, instance(UPLOAD_DURABILITY="door") as quick:
         found = []
         for live, streams, name in (
+            (quick, 1, "door, one stream, UPLOAD_DURABILITY=door"),
             (one, 1, "door, one stream"),
             (one, 4, "door, four streams"),
             (two, 4, "two door processes, four streams"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storage import link_views, views
+from storage import link_views, trust_views, views
 
 app_name = "storage"
 urlpatterns = [
@@ -20,6 +20,11 @@ urlpatterns = [
     path("projects/<uuid:project_id>/files/zip/", views.zip_files, name="zip"),
     path("projects/<uuid:project_id>/files/look/", views.look, name="look"),
     path("projects/<uuid:project_id>/files/pick/", views.pick, name="pick"),
+    path("projects/<uuid:project_id>/files/trust/", trust_views.page, name="trust"),
+    path("projects/<uuid:project_id>/files/manifest/", trust_views.manifest, name="manifest"),
+    path("projects/<uuid:project_id>/files/check/", trust_views.check, name="check"),
+    path("projects/<uuid:project_id>/files/complete/", trust_views.complete, name="complete"),
+    path("projects/<uuid:project_id>/files/unlock/<uuid:dataset_id>/", trust_views.unlock, name="unlock"),
     path("projects/<uuid:project_id>/send/", link_views.send, name="send"),
     path("projects/<uuid:project_id>/links/", link_views.links, name="links"),
     path("projects/<uuid:project_id>/links/<uuid:link_id>/", link_views.link, name="link"),

@@ -16,7 +16,7 @@ from common.errors import PortolanError
 from projects.permissions import get_project
 from projects.roles import Action
 from storage.forms import NewProjectForm
-from storage.services import files, folders
+from storage.services import files, folders, trust
 from storage.streaming import file_response, zip_response
 
 PAGE = 100
@@ -52,6 +52,9 @@ def browse(request: PersonRequest, project_id: UUID) -> HttpResponse:
         "crumbs": _crumbs(path),
         "listing": listing,
         "look": request.GET.get("look", ""),
+        "details": _details(request, project_id, request.GET.get("look", "")),
+        "dataset": trust.dataset_at(request.user, project_id, path),
+        "usage": trust.usage(request.user, project_id),
         "undo": [item for item in request.GET.get("deleted", "").split(",") if item],
     }
     return render(request, "storage/files.html", context)
@@ -148,7 +151,8 @@ def zip_files(request: PersonRequest, project_id: UUID) -> HttpResponseBase:
 def look(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The preview pane of one file."""
     project = get_project(request.user, Action.VIEW, project_id)
-    context = {"project": project, "look": request.GET.get("path", "")}
+    path = request.GET.get("path", "")
+    context = {"project": project, "look": path, "details": _details(request, project_id, path)}
     return render(request, "storage/look.html", context)
 
 
@@ -161,6 +165,16 @@ def pick(request: PersonRequest, project_id: UUID) -> HttpResponse:
     listing = files.list_folder(request.user, project_id, path, cursor=cursor, limit=PAGE)
     context = {"project": project, "path": path, "crumbs": _crumbs(path), "listing": listing}
     return render(request, "storage/pick.html", context)
+
+
+def _details(request: PersonRequest, project_id: UUID, path: str) -> trust.FileDetails | None:
+    """What is known of the chosen file; None where there is none (the viewer says why)."""
+    if not path:
+        return None
+    try:
+        return trust.details(request.user, project_id, path)
+    except PortolanError:
+        return None
 
 
 def _back(project_id: UUID, path: str, **more: str) -> HttpResponse:

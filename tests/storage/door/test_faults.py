@@ -1,8 +1,11 @@
 """What may go wrong while bytes come in: cuts, kills, full disks, two at once, rights that are lost. No byte is."""
 
+import base64
 import hashlib
+import os
 import random
 import socket
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -10,9 +13,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import requests
+from tusclient.client import TusClient
+from tusclient.exceptions import TusCommunicationError
 
 from tests.live import wait_until
-from tests.storage.door.conftest import TUS, Refused
+from tests.storage.door.conftest import BYTES, TUS, Refused
 
 
 def start_patch(url: str, offset: int, length: int, *more: str) -> socket.socket:
@@ -46,13 +52,16 @@ def rest(place, url: str, data: bytes) -> None:
             assert place.patch(url, data[offset:], offset=offset).status_code in (204, 409)
 
 
-def test_upload_cut_at_60_random_bytes_is_whole_in_the_end(place):
+CUTS = int(os.environ.get("UPLOAD_CUTS") or 60)
+
+
+def test_upload_cut_at_many_random_bytes_is_whole_in_the_end(place):
     chance = random.Random(20)
     data = chance.randbytes(8 * 1024**2)
     url = place.begin(size=len(data), sha256=hashlib.sha256(data).hexdigest())
     at = furthest = 0
-    for _ in range(60):
-        upto = min(len(data) - 1, at + chance.randint(1, 2 * len(data) // 60))
+    for _ in range(CUTS):
+        upto = min(len(data) - 1, at + chance.randint(1, 2 * len(data) // CUTS))
         plug = start_patch(url, at, len(data) - at)
         plug.sendall(data[at:upto])
         (cut if chance.random() < 0.5 else socket.socket.close)(plug)
@@ -63,6 +72,76 @@ def test_upload_cut_at_60_random_bytes_is_whole_in_the_end(place):
     rest(place, url, data)
     assert (place.root / "raw/movie.mrc").read_bytes() == data
     assert place.row(url)["state"] == "done"
+
+
+@pytest.mark.slow
+def test_real_client_cut_at_random_bytes_sends_at_most_one_piece_again_for_each_cut(place, tmp_path):
+    """tuspy through a line that is cut again and again, every time at another byte."""
+    chance, piece = random.Random(21), 32 * 1024
+    data = chance.randbytes(1024**2)
+    (tmp_path / "file").write_bytes(data)
+    url = place.begin(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    cuts = CUTS // 3
+    with CutLine(place.door.port, [chance.randint(600, piece) for _ in range(3 * cuts)]) as line:
+        there = url.replace(f":{place.door.port}", f":{line.port}")
+        uploader = TusClient(there).uploader(str(tmp_path / "file"), url=there, chunk_size=piece, retries=0)
+        for _ in range(3 * cuts + 10):
+            try:
+                uploader.offset = uploader.get_offset()
+                uploader.upload()
+                break
+            except (TusCommunicationError, requests.RequestException):
+                continue
+        assert line.done >= cuts // 2
+        assert line.sent <= len(data) + (line.done + 1) * (piece + 8 * 1024) + 400_000
+    assert (place.root / "raw/movie.mrc").read_bytes() == data
+    assert place.row(url)["state"] == "done"
+
+
+class CutLine:
+    """A line to the door whose connections end, one after the other, after so many bytes; then it holds."""
+
+    def __init__(self, port: int, after: list[int]) -> None:
+        self._target, self._after = port, after
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.done = self.sent = 0
+
+    def __enter__(self):
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        far = socket.create_connection(("127.0.0.1", self._target))
+        threading.Thread(target=self._back, args=(far, near), daemon=True).start()
+        left = self._after.pop() if self._after else None
+        with suppress(OSError):
+            while more := near.recv(8192 if left is None else min(8192, left)):
+                far.sendall(more)
+                self.sent += len(more)
+                left = None if left is None else left - len(more)
+                if left == 0:
+                    self.done += 1
+                    cut(near)
+                    far.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads it, so that it really ends
+                    return
+        far.close()
+
+    def _back(self, far: socket.socket, near: socket.socket) -> None:
+        with suppress(OSError):
+            while more := far.recv(65536):
+                near.sendall(more)
+        with suppress(OSError):
+            near.shutdown(socket.SHUT_WR)
 
 
 def test_cut_in_bytes_with_a_checksum_discards_just_them(place, data):
@@ -319,6 +398,96 @@ def test_viewer_and_stranger_can_neither_begin_nor_cancel(place):
         with pytest.raises(Refused, match=code):
             place.door.do("cancel", user=user, upload=place.ids[url])
     place.door.do("cancel", user="manager", upload=place.ids[url])
+
+
+def test_storage_that_became_read_only_is_told_and_the_upload_goes_on_when_it_can_be_written(place):
+    # Root is not stopped by modes, but by the file system's own flag.
+    by_flag, by_mode = (["chattr", "+i"], ["chattr", "-i"]), (["chmod", "500"], ["chmod", "770"])
+    flag = by_flag if os.geteuid() == 0 else by_mode
+    url = place.begin(path="new/movie.mrc", size=4)
+    place.patch(url, b"ab")
+    subprocess.run([*flag[0], str(place.root)], check=True, timeout=10)
+    try:
+        answer = place.patch(url, b"cd", offset=2)
+        assert (answer.status_code, answer.json()["code"]) == (403, "storage_refuses")
+    finally:
+        subprocess.run([*flag[1], str(place.root)], check=True, timeout=10)
+    assert offset_of(place, url) == 4
+    assert (place.root / "new/movie.mrc").read_bytes() == b"abcd"
+
+
+def test_disk_that_is_really_full_takes_what_fits_and_goes_on_after_room_is_made(place):
+    if os.geteuid() != 0:
+        pytest.fail("mounting a small file system needs root; run this in a container")
+    data = random.Random(8).randbytes(6 * 1024**2)
+    url = place.begin(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    area = place.root / ".portolan"
+    kept = [(path.name, path.read_bytes()) for path in (area / "uploads").iterdir()]
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(area)], check=True, timeout=10)
+    try:
+        (area / "uploads").mkdir()
+        for name, content in kept:
+            (area / "uploads" / name).write_bytes(content)
+        answer = place.patch(url, data)
+        assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
+        offset = offset_of(place, url)
+        assert 3 * 1024**2 < offset < 4 * 1024**2 + 1
+        assert place.part(url).read_bytes() == data[:offset]
+        subprocess.run(["mount", "-o", "remount,size=16m", str(area)], check=True, timeout=10)
+        assert place.patch(url, data[offset:-1], offset=offset).status_code == 204
+        assert place.part(url).read_bytes() == data[:-1]
+    finally:
+        subprocess.run(["umount", str(area)], check=True, timeout=10)
+
+
+def test_names_that_are_attacks_are_refused_before_the_first_byte(place):
+    bearer = {"Authorization": f"Bearer {place.door.do('token', user='contributor', scopes=['data'])}"}
+    names = [b"../../etc/passwd", b"a/../../b", b"a\x00b", b"x" * 300, b"\xff\xfe", b"/abs", b".portolan/x"]
+    for name in names:
+        pairs = (("project", place.id.encode()), ("path", name))
+        words = ",".join(f"{key} {base64.b64encode(value).decode()}" for key, value in pairs)
+        headers = {**TUS, **bearer, "Upload-Length": "3", "Upload-Metadata": words}
+        answer = place.client.post(f"http://localhost:{place.door.port}/uploads/", headers=headers)
+        assert answer.status_code == 400, name
+    assert [entry.name for entry in place.root.iterdir()] in ([], [".portolan"])
+
+
+@pytest.mark.slow
+def test_slow_clients_and_many_idle_uploads_keep_nobody_waiting_and_take_little_memory(place):
+    rows = [f"/proc/{pid}/status" for pid in place.door.pids()]
+    count = int(os.environ.get("IDLE_UPLOADS") or 150)
+    urls = [place.begin(path=f"idle/{number}", size=10**6) for number in range(count)]
+    for url in urls:
+        assert place.patch(url, b"abc").status_code == 204
+    before = _peak(rows)
+    plugs = [start_patch(url, 3, 100) for url in urls[:100]]
+    for number, plug in enumerate(plugs):
+        plug.sendall(b"x" * (number % 3))
+    began = time.monotonic()
+    other = place.begin(path="quick", size=4)
+    assert place.patch(other, b"abcd").status_code == 204
+    assert time.monotonic() - began < 20
+    assert _peak(rows) - before < 40 * 1024
+    for plug in plugs:
+        cut(plug)
+    assert offset_of(place, urls[-1]) == 3
+
+
+@pytest.mark.slow
+def test_many_clients_at_once_share_one_budget_of_memory(place):
+    rows = [f"/proc/{pid}/status" for pid in place.door.pids()]
+    block = random.Random(4).randbytes(3 * 1024**2)
+    urls = [place.begin(path=f"many/{number}", size=len(block)) for number in range(100)]
+    answers = []
+    send = lambda url: answers.append(httpx.patch(  # noqa: E731
+        url, content=block, headers={**BYTES, "Upload-Offset": "0"}, timeout=120).status_code)  # fmt: skip
+    threads = [threading.Thread(target=send, args=(url,)) for url in urls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [204] * 100
+    assert _peak(rows) < 150 * 1024
 
 
 @pytest.mark.slow

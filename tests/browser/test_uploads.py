@@ -1,0 +1,123 @@
+"""Uploads, checksums and datasets as a person clicks them."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import NARROW, shoot, violations
+from tests.live import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def project(instance) -> str:
+    with instance.client() as api:
+        return api.post("/projects/", json={"name": "Uploads by click"}).json()["id"]
+
+
+def root_of(instance, project: str) -> Path:
+    return next((instance.home / "projects").glob(f"**/{project}"))
+
+
+def slow_line(page, bytes_a_second: int) -> None:
+    limits = {"offline": False, "latency": 5, "downloadThroughput": -1, "uploadThroughput": bytes_a_second}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", limits)
+
+
+def test_folder_keeps_its_tree_taken_names_are_asked_and_each_file_is_verified(open_page, instance, project, tmp_path):
+    for name in ("day 1/a.mrc", "day 1/raw/b.mrc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode() * 1000)
+    there = root_of(instance, project) / "day 1"
+    there.mkdir()
+    (there / "a.mrc").write_text("old")
+    page = open_page()
+    page.goto(f"{instance.url}/projects/{project}/files/")
+    page.locator("input[webkitdirectory]").set_input_files(tmp_path / "day 1")
+    panel = page.locator("[data-uploads]")
+    panel.get_by_text("is there already").wait_for()
+    assert violations(page) == []
+    shoot(page, "upload-conflict")
+    panel.get_by_role("button", name="Keep both").click()
+    panel.get_by_text("verified").nth(1).wait_for()
+    wait_until(lambda: (there / "a (2).mrc").exists())
+    assert (there / "a.mrc").read_text() == "old"
+    assert (there / "raw/b.mrc").read_bytes() == b"day 1/raw/b.mrc" * 1000
+
+
+def test_upload_goes_on_while_one_looks_at_other_pages(open_page, instance, project, tmp_path):
+    (tmp_path / "movie.mrc").write_bytes(random.Random(1).randbytes(6_000_000))
+    page = open_page()
+    page.goto(f"{instance.url}/projects/{project}/files/")
+    slow_line(page, 1_500_000)
+    page.locator("[data-upload-button] input:not([webkitdirectory])").set_input_files(tmp_path / "movie.mrc")
+    page.locator("[data-uploads]").get_by_text("movie.mrc").wait_for()
+    page.get_by_role("link", name="People").click()
+    page.wait_for_url("**/people/")
+    page.get_by_role("heading", name="Uploads by click").wait_for()
+    assert page.locator("[data-uploads]").is_visible()
+    page.get_by_role("link", name="Files", exact=True).click()
+    page.locator("[data-uploads]").get_by_text("verified").wait_for()
+    found = root_of(instance, project) / "movie.mrc"
+    wait_until(found.exists)
+    assert found.read_bytes() == (tmp_path / "movie.mrc").read_bytes()
+
+
+def test_upload_goes_on_after_a_reload_by_picking_the_same_file_again(open_page, instance, project, tmp_path):
+    (tmp_path / "movie.mrc").write_bytes(random.Random(2).randbytes(6_000_000))
+    page = open_page()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{instance.url}/projects/{project}/files/")
+    slow_line(page, 1_500_000)
+    pick = page.locator("[data-upload-button] input:not([webkitdirectory])")
+    pick.set_input_files(tmp_path / "movie.mrc")
+    with instance.client() as api:
+        listed = lambda: api.get(f"/projects/{project}/uploads/").json()["results"]  # noqa: E731
+        wait_until(lambda: any(row["received"] > 0 for row in listed()), what="the first piece")
+        page.reload()
+        (row,) = listed()
+        assert 0 < row["received"] < 6_000_000
+        pick.set_input_files(tmp_path / "movie.mrc")
+        page.locator("[data-uploads]").get_by_text("verified").wait_for()
+        assert listed() == []
+
+
+def test_folder_is_marked_complete_checked_and_unlocked_with_a_reason(open_page, instance, project, tmp_path):
+    there = root_of(instance, project) / "grid 7"
+    there.mkdir()
+    for number in (1, 2, 10):
+        (there / f"movie {number}.mrc").write_bytes(b"x" * number)
+    page = open_page()
+    page.goto(f"{instance.url}/projects/{project}/files/?path=grid%207")
+    page.get_by_role("searchbox").fill("movie 1")
+    assert page.locator("table.files tbody tr:visible").count() == 2
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("button", name="Size").click()
+    page.get_by_role("button", name="Size").click()
+    assert page.locator("table.files tbody tr").first.get_attribute("data-name") == "movie 10.mrc"
+    page.get_by_role("link", name="movie 10.mrc", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    assert page.get_by_label("Tick movie 2.mrc").is_checked()
+    page.get_by_role("button", name="Mark complete").click()
+    page.locator("[data-yes]").click()
+    page.get_by_text("complete", exact=True).wait_for()
+    assert violations(page) == []
+    shoot(page, "trust")
+    with page.expect_download() as told:
+        page.get_by_role("link", name="Manifest").click()
+    assert "movie 10.mrc" in Path(told.value.path()).read_text()
+    page.goto(f"{instance.url}/projects/{project}/files/?path=grid%207&look=grid%207/movie%201.mrc")
+    page.locator("#file-sum").wait_for()
+    assert violations(page) == []
+    shoot(page, "details")
+    page.set_viewport_size(NARROW)
+    shoot(page, "details-narrow")
+    page.goto(f"{instance.url}/projects/{project}/files/trust/")
+    shoot(page, "trust-narrow")
+    page.get_by_text("Unlock…").click()
+    page.get_by_label("Why (is recorded)").fill("A movie is missing")
+    page.get_by_role("button", name="Unlock it").click()
+    page.get_by_text("A movie is missing").wait_for()
