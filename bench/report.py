@@ -65,6 +65,17 @@ def _listing(found: Figures) -> list[str]:
     ]
 
 
+def _busy(load: float) -> list[str]:
+    """A warning where others used the machine meanwhile."""
+    if load < 1:
+        return []
+    words = (
+        f"**The machine and its disk were busy with other work meanwhile (load {load:.1f} before the start): single rounds "
+        "of one way differed by more than a factor of two, so these ratios prove no order. Measure again on a quiet machine.**"
+    )
+    return [words, ""]
+
+
 def _upload(found: Figures) -> list[str]:
     taken, peaks = found["seconds"], found["peak_mb"]
     nginx, reference = taken["nginx PUT"], taken["@tus/server (Node)"]
@@ -80,9 +91,9 @@ def _upload(found: Figures) -> list[str]:
         "`sendfile`; tus in pieces of 64 MiB. Speeds are against nginx's own PUT and the reference server of the "
         "protocol. The door alone computes the SHA-256 of every byte and, where nothing else is said, has it on the "
         "disk (`fdatasync`) before it acknowledges; nginx, rclone, the reference server and `cp` leave that to the "
-        "kernel, so their times end before their bytes are safe. Client and server share the machine's cores"
-        f" (load of others before: {found.get('load', 0):.1f}).",
+        "kernel, so their times end before their bytes are safe. Client and server share the machine's cores.",
         "",
+        *_busy(found["load"]),
         "| way | seconds | speed against nginx | against the reference | highest memory of a process |",
         "|---|---|---|---|---|",
         *rows,
