@@ -70,8 +70,9 @@ def _busy(load: float) -> list[str]:
     if load < 1:
         return []
     words = (
-        f"**The machine and its disk were busy with other work meanwhile (load {load:.1f} before the start): single rounds "
-        "of one way differed by more than a factor of two, so these ratios prove no order. Measure again on a quiet machine.**"
+        f"**The machine and its disk were busy with other work meanwhile (load {load:.1f} before the start): single "
+        "rounds of one way differed by more than a factor of two, so these ratios prove no order. Measure again on a "
+        "quiet machine.**"
     )
     return [words, ""]
 
