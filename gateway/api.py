@@ -10,7 +10,7 @@ from accounts.policy_views import PolicyViewSet
 from common.errors import NotFound
 from jobs.access_api import ProjectGrantViewSet, ProjectMemberViewSet
 from jobs.api import JobStreamViewSet, JobViewSet, ProjectJobViewSet, ToolViewSet
-from jobs.site_api import SiteViewSet
+from jobs.site_api import ReconcileViewSet, SiteViewSet
 from projects.api.accounts import AccountViewSet
 from projects.api.audit import AuditViewSet
 from projects.api.groups import GroupViewSet, SeatViewSet
@@ -148,6 +148,7 @@ jobs: list[URLPattern] = [
 ]
 ACCOUNT = "operator/accounts/<uuid:user_id>/"
 operators: list[URLPattern] = [
+    path("operator/reconcile/", ReconcileViewSet.as_view({"get": "list", "post": "create"}), name="reconcile"),
     path("operator/accounts/", AccountViewSet.as_view({"get": "list"}), name="accounts"),
     path(ACCOUNT, AccountViewSet.as_view({"get": "retrieve"}), name="account"),
     path(f"{ACCOUNT}suspend/", AccountViewSet.as_view({"post": "suspend"}), name="account_suspend"),

@@ -10,11 +10,13 @@ from accounts.authentication import person
 from accounts.operators import check_operator
 from jobs.models import ComputeSite
 from jobs.services import sites
+from jobs.services.reconciling import reconcile
 from jobs.site_serializers import (
     ChangeSiteSerializer,
     DrainPlanSerializer,
     DrainSerializer,
     NewSiteSerializer,
+    ReconciledSerializer,
     SiteSerializer,
     SiteSettingsSerializer,
     SitesSerializer,
@@ -127,3 +129,21 @@ class SiteViewSet(GenericViewSet):
     def open(self, request: Request, name: str) -> Response:
         """The site takes jobs again. For operators."""
         return Response(SiteSettingsSerializer(sites.open_site(person(request), name)).data)
+
+
+class ReconcileViewSet(GenericViewSet):
+    """Database, scheduler and disk side by side, for operators; to others this is not there."""
+
+    serializer_class = ReconciledSerializer
+    pagination_class = None
+
+    @extend_schema(operation_id="reconcile_look", summary="Where rows and sites differ", tags=["operators"])
+    def list(self, request: Request) -> Response:
+        """Every site is asked now; nothing is changed."""
+        return Response(ReconciledSerializer(reconcile(person(request))).data)
+
+    @extend_schema(operation_id="reconcile_repair", summary="Mend what differs", tags=["operators"], request=None)
+    def create(self, request: Request) -> Response:
+        """What has a ``repair`` is mended, each with a line in the trail."""
+        check_operator(person(request))
+        return Response(ReconciledSerializer(reconcile(person(request), repair=True)).data)

@@ -134,3 +134,24 @@ class DrainPlanSerializer(serializers.Serializer):
     queued = serializers.IntegerField(help_text="They stay in the site's queue.")
     moves = serializers.DictField(child=serializers.IntegerField(), help_text="Sites that take over, with how many.")
     waits = serializers.IntegerField(help_text="No other site can run them: they wait until it opens again.")
+
+
+class DifferenceSerializer(serializers.Serializer):
+    """One thing on which database, scheduler and disk don't agree."""
+
+    kind = serializers.CharField()
+    site = serializers.CharField(allow_blank=True)
+    about = serializers.CharField()
+    database = serializers.CharField()
+    scheduler = serializers.CharField()
+    disk = serializers.CharField()
+    words = serializers.CharField()
+    repair = serializers.CharField(allow_blank=True, help_text="Empty: a person has to decide.")
+
+
+class ReconciledSerializer(serializers.Serializer):
+    """Where database, scheduler and disk differ, and what was mended."""
+
+    differences = DifferenceSerializer(many=True)
+    mended = DifferenceSerializer(many=True)
+    problems = serializers.ListField(child=serializers.CharField(), help_text="What could not be asked or mended.")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.views import access, acls, home, job, operator, run
+from jobs.views import access, acls, home, job, operator, run, sites
 
 app_name = "jobs"
 urlpatterns = [
@@ -21,6 +21,13 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel/", job.cancel, name="cancel"),
     path("jobs/<uuid:job_id>/repair/", job.repair, name="repair"),
     path("operator/", operator.operator, name="operator"),
+    path("operator/sites/", sites.site_list, name="sites"),
+    path("operator/sites/add/", sites.new, name="site_new"),
+    path("operator/sites/<slug:name>/", sites.site, name="site"),
+    path("operator/sites/<slug:name>/probe/", sites.probe, name="site_probe"),
+    path("operator/sites/<slug:name>/drain/", sites.drain, name="site_drain"),
+    path("operator/sites/<slug:name>/open/", sites.reopen, name="site_open"),
+    path("operator/reconcile/", sites.differences, name="reconcile"),
     path("operator/workers/", operator.workers, name="workers"),
     path("operator/acls/", acls.page, name="acls"),
     path("operator/acls/account/", acls.set_account, name="acls_account"),

@@ -27,7 +27,9 @@ def places(instance):
         "map": f"{at}/files/?path=samples/resolution&look=samples/resolution/half1.mrc", "tools": "/tools/",
         "tool": "/tools/resolution_map/", "form": f"{at}/run/resolution_map/?sample=1", "job": f"/jobs/{job}/",
         "again": f"{at}/run/resolution_map/?from={job}", "tokens": "/tokens/", "operator": "/operator/",
-        "accounts": "/operator/accounts/", "acls": "/operator/acls/", "policy": "/policy/",
+        "accounts": "/operator/accounts/", "acls": "/operator/acls/",
+        "sites": "/operator/sites/", "site": "/operator/sites/local/", "site-new": "/operator/sites/add/",
+        "reconcile": "/operator/reconcile/", "policy": "/policy/",
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ ARGUMENTS: dict[str, str] = {
     "group_id": GROUP,
     "identity_id": IDENTITY,
     "provider_id": "example",
+    "name": "here",
 }
 QUERIES: dict[str, dict[str, object]] = {
     "storage:download": {"path": "notes.txt"},
@@ -25,6 +26,9 @@ FORMS: dict[str, dict[str, object]] = {
     "storage:delete": {"paths": "notes.txt", "path": "notes.txt", "sure": "1"},
     "storage:undelete": {"items": EXAMPLE_IDS["trash_id"]},
     "storage:change": {"paths": "notes.txt", "do": "delete"},
+    "jobs:repair": {"action": "restart"},
+    "jobs:site": {"scheduler": "local", "cores": "8", "memory_mb": "16000"},
+    "jobs:site_new": {"name": "new", "scheduler": "local", "cores": "8", "memory_mb": "16000"},
     "jobs:acls_account": {"username": "ada", "posix_account": "5101"},
     "storage:links": {"path": "movies", "rights": ["read"], "days": "7"},
     "jobs:repair": {"action": "more_memory"},
