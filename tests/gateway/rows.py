@@ -210,24 +210,14 @@ ROWS: dict[str, Row] = {
     ),
     "uploads_cancel": Row(),
     "uploads_finish": Row(bad=[({"path": "../x"}, "bad_path")]),
+    "reconcile_look": Row(),
+    "reconcile_repair": Row(),
     "accounts_list": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
     "accounts_get": Row(),
     "accounts_suspend": Row(bad=[({"why": " "}, "invalid"), ({"why": "x" * 301}, "invalid")]),
     "accounts_unsuspend": Row(),
     "acls_list": Row(),
     "acls_repair": Row(),
-    "uploads_cancel": Row(role="contributor", scope="data"),
-    "uploads_finish": Row(role="contributor", scope="data", bad=[({"path": "../x"}, "bad_path")]),
-    "reconcile_look": Row(role=OPERATOR, scope="admin"),
-    "reconcile_repair": Row(role=OPERATOR, scope="admin"),
-    "accounts_list": Row(role=OPERATOR, scope="admin", bad=[({"cursor": "x"}, "bad_cursor")]),
-    "accounts_get": Row(role=OPERATOR, scope="admin"),
-    "accounts_suspend": Row(
-        role=OPERATOR, scope="admin", bad=[({"why": " "}, "invalid"), ({"why": "x" * 301}, "invalid")]
-    ),
-    "accounts_unsuspend": Row(role=OPERATOR, scope="admin"),
-    "acls_list": Row(role=OPERATOR, scope="admin"),
-    "acls_repair": Row(role=OPERATOR, scope="admin"),
     "acls_account": Row(
         bad=[
             ({"posix_account": "no such name"}, "unknown_posix_account"),
