@@ -26,7 +26,6 @@ FORMS: dict[str, dict[str, object]] = {
     "storage:delete": {"paths": "notes.txt", "path": "notes.txt", "sure": "1"},
     "storage:undelete": {"items": EXAMPLE_IDS["trash_id"]},
     "storage:change": {"paths": "notes.txt", "do": "delete"},
-    "jobs:repair": {"action": "restart"},
     "jobs:site": {"scheduler": "local", "cores": "8", "memory_mb": "16000"},
     "jobs:site_new": {"name": "new", "scheduler": "local", "cores": "8", "memory_mb": "16000"},
     "jobs:acls_account": {"username": "ada", "posix_account": "5101"},
