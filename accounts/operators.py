@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 
 from accounts.models import User
 from accounts.requests import PersonRequest
@@ -13,7 +13,8 @@ from accounts.scopes import Scope
 from common.errors import Forbidden, NotFound
 
 P = ParamSpec("P")
-View = Callable[Concatenate[PersonRequest, P], HttpResponse]
+R = TypeVar("R", bound=HttpResponseBase)
+View = Callable[Concatenate[PersonRequest, P], R]
 
 
 def check_operator(user: User) -> None:
@@ -25,12 +26,12 @@ def check_operator(user: User) -> None:
         raise Forbidden("This token can't be used for the gateway itself.", code="scope_missing", hint=hint)
 
 
-def for_operators(view: View[P]) -> View[P]:
+def for_operators(view: View[P, R]) -> View[P, R]:
     """The page for operators; to others it is not there."""
 
     @login_required
     @wraps(view)
-    def guarded(request: PersonRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: PersonRequest, *args: P.args, **kwargs: P.kwargs) -> R:
         check_operator(request.user)
         return view(request, *args, **kwargs)
 

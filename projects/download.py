@@ -27,5 +27,5 @@ def trail_file(
 
 async def _in_turn(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
     # In the thread of the request, whose connection to the database is closed at its end.
-    while (block := await sync_to_async(next)(blocks, None)) is not None:
+    while (block := await sync_to_async(lambda: next(blocks, None))()) is not None:
         yield block

@@ -37,7 +37,7 @@ GATEWAY_AREAS = {"account": "Accounts", "storage": "Storage", "site": "Compute s
 def activity(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """The project's audit trail, newest first."""
     project = get_project(request.user, Action.VIEW, project_id)
-    context = {"project": project, "tab": "activity", "areas": AREAS} | _events(request, project)
+    context: dict[str, Any] = {"project": project, "tab": "activity", "areas": AREAS} | _events(request, project)
     return render(request, "projects/activity.html", context, status=400 if context["form"].errors else 200)
 
 

@@ -58,7 +58,7 @@ def drifted(operator: User) -> list[Drift]:
 def repair(operator: User, project_id: UUID | str) -> Drift:
     """The folder's access lists say what the roles say; what still differs is in the answer."""
     check_operator(operator)
-    folder = acls.mirrored().filter(project=project_id).first()
+    folder = acls.mirrored().filter(project_id=project_id).first()
     if folder is None:
         raise NotFound("No folder of such a project is mirrored.", code="folder_not_mirrored")
     acls.mirror(folder)
