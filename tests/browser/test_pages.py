@@ -19,6 +19,8 @@ def places(instance):
         wait_until(lambda: _started(api, project), what="a job")
         job = api.get(f"/projects/{project}/jobs/").json()["results"][0]["id"]
         wait_until(lambda: api.get(f"/jobs/{job}/").json()["final"], seconds=60, what="the job's end")
+        wanted = {"path": "samples", "rights": ["list", "read"], "expected_bytes": 10**6}
+        link = api.post(f"/projects/{project}/links/", json=wanted).json()["link"]["id"]
     at = f"/projects/{project}"
     return {
         "start": "/", "projects": "/projects/", "new-project": "/projects/new/", "files": f"{at}/files/?path=samples",
@@ -30,6 +32,7 @@ def places(instance):
         "accounts": "/operator/accounts/", "acls": "/operator/acls/",
         "sites": "/operator/sites/", "site": "/operator/sites/local/", "site-new": "/operator/sites/add/",
         "reconcile": "/operator/reconcile/", "policy": "/policy/",
+        "links": f"{at}/links/?path=samples", "link": f"{at}/links/{link}/", "send": f"{at}/send/",
     }  # fmt: skip
 
 
@@ -90,6 +93,19 @@ def test_a_wrong_value_is_told_beside_its_field_and_at_the_top(open_page, instan
     page.get_by_role("alert").get_by_role("link").first.click()
     assert page.evaluate("document.activeElement.id || location.hash").endswith("in-half1")
     assert page.get_by_label("Second half map").input_value() == "samples/resolution/half2.mrc"
+
+
+def test_a_link_is_made_and_its_commands_can_be_copied_by_everybody(open_page, instance, places):
+    for screen in (WIDE, NARROW):
+        page = open_page(viewport=screen)
+        page.goto(instance.url + places["links"])
+        page.get_by_label("What is it for?").fill("For Ada")
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Ready commands").wait_for()
+        assert page.get_by_role("button", name="Copy").count() >= 4
+        page.get_by_text("QR code for a phone").click()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def test_a_file_is_uploaded_deleted_and_brought_back(open_page, instance, places, tmp_path):
