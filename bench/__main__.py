@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "queries": ("bench.pages", "queries"),
     "listing": ("bench.pages", "listing"),
     "upload": ("bench.transfer", "upload"),
+    "links": ("bench.links", "links"),
     "identity": ("bench.identity", "requests"),
     "removal": ("bench.identity", "removal"),
     "demo": ("bench.demo", "demo"),

@@ -121,6 +121,22 @@ def _identity(found: Figures) -> list[str]:
     ]
 
 
+def _links(found: Figures) -> list[str]:
+    fetched, small = found["download_s"], found["small_s"]
+    return [
+        "## Transfer links",
+        "",
+        f"The highest memory of the door was {found['door_peak_mb']:.0f} MB.",
+        "",
+        "| | by link | other | ratio of speeds |",
+        "|---|---|---|---|",
+        f"| download of {found['bytes'] / 2**30:.1f} GiB by curl; nginx static | {fetched['by link']:.2f} s "
+        f"| {fetched['nginx']:.2f} s | {fetched['nginx'] / fetched['by link']:.2f} |",
+        f"| {found['files']} small files by rclone; `rclone serve webdav` | {small['by link']:.1f} s "
+        f"| {small['rclone serve webdav']:.1f} s | {small['rclone serve webdav'] / small['by link']:.2f} |",
+    ]
+
+
 def _removal(found: Figures) -> list[str]:
     rows = [
         f"| {name} | {one['most_ms']:.0f} ms | {one['times']} |"
@@ -154,6 +170,7 @@ SECTIONS = {
     "queries": _queries,
     "listing": _listing,
     "upload": _upload,
+    "links": _links,
     "identity": _identity,
     "removal": _removal,
     "demo": _demo,
