@@ -18,6 +18,19 @@ TAKEN: dict[str, dict[str, str]] = {
     "local": {"root": WORDS},
     "slurm": RUNNER | {"partition": WORDS, "account": WORDS, "qos": WORDS, "gpu_type": WORDS, "options": LIST},
 }
+TAKEN["pbs"] = RUNNER | {"torque": YES_NO, "queue": WORDS, "account": WORDS, "options": LIST}
+TAKEN["kubernetes"] = RUNNER | {
+    "kubeconfig": WORDS,
+    "context": WORDS,
+    "namespace": WORDS,
+    "image": WORDS,
+    "pull_policy": WORDS,
+    "gpu_resource": WORDS,
+    "user": NUMBER,
+    "group": NUMBER,
+    "node_selector": PAIRS,
+    "volumes": OBJECTS,
+}
 SSH = {"host": WORDS, "user": WORDS, "key_file": WORDS, "known_hosts_file": WORDS, "port": NUMBER, "channels": NUMBER}
 VOLUME = ("path", "host_path", "claim", "sub_path")
 NEEDED = ("host", "user", "key_file", "known_hosts_file")
