@@ -190,7 +190,8 @@ def value(given: object) -> str:
     if isinstance(given, bool):
         return "yes" if given else "no"
     if isinstance(given, dict):
-        return str(given.get("path") or given.get("pattern") or given.get("folder") or given)
+        named = given.get("path") or given.get("pattern") or given.get("folder")
+        return str(named or ", ".join(f"{name} {value(inner)}" for name, inner in given.items()))
     if isinstance(given, list):
         shown = ", ".join(value(item) for item in given[:4])
         return f"{shown} and {len(given) - 4} more" if len(given) > 4 else shown

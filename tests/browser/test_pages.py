@@ -28,7 +28,7 @@ def places(instance):
         "people": f"{at}/people/", "activity": f"{at}/activity/", "settings": f"{at}/settings/", "jobs": f"{at}/jobs/",
         "map": f"{at}/files/?path=samples/resolution&look=samples/resolution/half1.mrc", "tools": "/tools/",
         "tool": "/tools/resolution_map/", "form": f"{at}/run/resolution_map/?sample=1", "job": f"/jobs/{job}/",
-        "again": f"{at}/run/resolution_map/?from={job}", "tokens": "/tokens/", "operator": "/operator/",
+        "again": f"{at}/run/resolution_map/?from={job}", "tokens": "/tokens/", "operator": "/operator/", "operator-activity": "/operator/activity/",
         "accounts": "/operator/accounts/", "acls": "/operator/acls/",
         "sites": "/operator/sites/", "site": "/operator/sites/local/", "site-new": "/operator/sites/add/",
         "reconcile": "/operator/reconcile/", "policy": "/policy/",
