@@ -45,7 +45,8 @@ memory() {
 watch() {
     most=0 pause=1 nap=
     trap 'kill $nap 2>/dev/null; exit' TERM
-    while :; do
+    # A signal may come before the trap is set: without its script it has nothing to watch.
+    while kill -0 "$$" 2>/dev/null && [ ! -e "$control/@EXIT_FILE@" ]; do
         memory
         if [ "$wall" -gt 0 ]; then
             left=$((began + wall - $(date +%s)))
