@@ -7,7 +7,7 @@ export const people = () => ({
     name: 'Alice Admin',
     email: 'alice@example.org',
     verified: true,
-    entitlements: ['group:cryo.example.org', 'group:cryo.example.org:tomo:role=manager'],
+    entitlements: ['group:cryo.example.org', 'group:cryo.example.org:tomo', 'group:cryo.example.org:tomo:role=manager'],
   },
   bob: {
     id: sign('b2', 64),
