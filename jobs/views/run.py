@@ -26,15 +26,13 @@ def run(request: PersonRequest, project_id: UUID, tool: str) -> HttpResponse:
     project = get_project(request.user, Action.RUN, project_id)
     info = registry.get_tool(tool)
     earlier = _earlier(request, project_id, info)
-    error = None
-    if request.method == "POST":
-        try:
-            return redirect("jobs:job", _start(request, project_id, info, earlier).pk)
-        except PortolanError as refused:
-            error = refused
+    made, plan, error = _asked(request, project_id, info, earlier)
+    if made is not None:
+        return redirect("jobs:job", made.pk)
     texts = _texts(request, info, earlier)
     groups = form_groups(info.schema, info.form.groups, texts, error.errors if error else {})
     context = {"project": project, "tab": "jobs", "tool": info, "groups": groups, "error": error, "earlier": earlier}
+    context["plan"] = plan
     status = 400 if error else 200
     return render(request, "jobs/run.html", {**context, **_frame(request, info)}, status=status)
 
@@ -53,6 +51,32 @@ def matches(request: PersonRequest, project_id: UUID) -> HttpResponse:
         except PortolanError as error:
             context["error"] = error
     return render(request, "jobs/matches.html", context)
+
+
+def _asked(
+    request: PersonRequest, project_id: UUID, info: registry.ToolInfo, earlier: Job | None
+) -> tuple[Job | None, services.Plan | None, PortolanError | None]:
+    """The job that a POST started, or what it would be with “plan”, or what must be changed."""
+    if request.method != "POST":
+        return None, None, None
+    try:
+        if "plan" in request.POST:
+            return None, _plan(request, project_id, info), None
+        return _start(request, project_id, info, earlier), None, None
+    except PortolanError as refused:
+        return None, None, refused
+
+
+def _plan(request: PersonRequest, project_id: UUID, info: registry.ToolInfo) -> services.Plan:
+    return services.submit_job(
+        request.user,
+        project_id,
+        tool=info.name,
+        inputs=typed_inputs(info.schema, request.POST.dict()),
+        site=request.POST.get("site") or None,
+        cores=_count(request.POST.get("cores", "")),
+        dry_run=True,
+    )
 
 
 def _start(request: PersonRequest, project_id: UUID, info: registry.ToolInfo, earlier: Job | None) -> Job:

@@ -6,6 +6,7 @@ one goes on until the job has ended.
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -59,16 +60,37 @@ def work(job_id, *, until=lambda job: job.job_state.final) -> None:
         time.sleep(0.01)
 
 
+def effects(job: Job, counted: Path, root: Path) -> int:
+    """How often the command ran: by the file that it adds a line to, or by its log where it ran on a copy of that."""
+    if job.site.work_root:
+        return (root / job.folder_path / "stdout.log").read_text().count("portolan-software: Behaviour")
+    return len(counted.read_text().splitlines())
+
+
+def lose_supervisor(job: Job) -> None:
+    """The site has lost the job: what watched it was killed."""
+    state = Path(settings.PORTOLAN_HOME) / "run" / "local" / "active" / job.attempts.get().native_name
+    os.kill(json.loads(state.read_text())["pid"], signal.SIGKILL)
+
+
 def crash(point: str, user: User, project: Project, root: Path) -> dict:
     """How a job fared whose worker was killed at ``point``."""
     counted = root / f"{point}.txt"
     counted.write_text("")
-    cancelling = point.startswith("cancel.")
-    inputs = {"act": "count", "data": counted.name, "seconds": 60 if cancelling else 0.1}
-    job = submit_job(user, project.pk, tool="behave", inputs=inputs)
-    if cancelling:
+    part = point.partition(".")[0]
+    inputs = {
+        "act": "count",
+        "data": counted.name,
+        "seconds": 60 if part == "cancel" else 2 if part == "retry" else 0.1,
+    }
+    where = "away" if part.startswith("stage") else "here"
+    job = submit_job(user, project.pk, tool="behave", inputs=inputs, site=where)
+    if part in ("cancel", "retry"):
         work(job.pk, until=lambda one: one.job_state is JobState.RUNNING)
+    if part == "cancel":
         cancel_job(user, job.pk)
+    if part == "retry":
+        lose_supervisor(job)
     status = in_a_child(lambda: work(job.pk), kill_at=point)
     in_a_child(lambda: work(job.pk))
     job.refresh_from_db()
@@ -77,7 +99,7 @@ def crash(point: str, user: User, project: Project, root: Path) -> dict:
         "killed": os.WIFSIGNALED(status),
         "state": job.state,
         "failure": job.failure,
-        "effects": len(counted.read_text().splitlines()),
+        "effects": effects(job, counted, root),
         "attempts": job.attempts.count(),
         "results": job.results.count(),
         "outputs": (root / job.outputs_path / "report.txt").exists(),
@@ -89,7 +111,12 @@ def main(points: list[str]) -> None:
     """One line for each point."""
     settings.TOOL_DIRS = [Path(__file__).parent / "tools"]
     call_command("migrate", verbosity=0)
+    settings.JOB_RETRIES = 1
     ComputeSite.objects.create(name="here", cores=4, memory_mb=4000)
+    home = Path(settings.PORTOLAN_HOME)
+    python = {"environment": {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}}
+    ComputeSite.objects.create(name="away", cores=4, memory_mb=4000, work_root=str(home / "away"), tools={"*": python},
+                               settings={"root": str(home / "run" / "away")})  # fmt: skip
     user = User.objects.create_user(username="crash")
     project = Project.objects.create(name="Crash")
     Membership.objects.create(project=project, user=user, role=Role.OWNER)

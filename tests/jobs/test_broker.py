@@ -146,3 +146,11 @@ def test_a_wish_that_can_not_be_had_is_told_beside_its_field(plan, far, wish, co
     with pytest.raises(UserError) as refused:
         plan(**wish)
     assert (refused.value.code, refused.value.field) == (code, field)
+
+
+def test_the_form_says_where_a_job_would_run_and_makes_none(plan, far, project, contributor, browser_of):
+    typed = {"inputs.act": "write", "plan": "1"}
+    page = browser_of(contributor).post(f"/projects/{project.pk}/run/behave/", typed)
+    assert page.status_code == 200
+    assert "here: Chosen." in page.text
+    assert not Job.objects.exists()
