@@ -118,7 +118,10 @@ def _methods(view: Any) -> list[str]:
         chain = chain.__wrapped__
     if posts_only:
         return ["POST"]
-    source = inspect.getsource(chain)
+    # A view may leave the form to a function beside it.
+    beside = [chain.__globals__.get(name) for name in chain.__code__.co_names]
+    own = [one for one in beside if inspect.isfunction(one) and one.__module__ == chain.__module__]
+    source = "".join(inspect.getsource(one) for one in (chain, *own))
     return ["GET", "POST"] if "request.POST" in source or '"POST"' in source else ["GET"]
 
 
