@@ -21,6 +21,14 @@ def root_of(instance, project: str) -> Path:
     return next((instance.home / "projects").glob(f"**/{project}"))
 
 
+def choose(page, path: Path, *, folder: bool = False) -> None:
+    """The files are chosen, once the page's script listens (it shows the buttons then)."""
+    page.locator("label[data-upload-button]").last.wait_for()
+    page.locator(
+        f"[data-upload-button] input{'[webkitdirectory]' if folder else ':not([webkitdirectory])'}"
+    ).set_input_files(path)
+
+
 def slow_line(page, bytes_a_second: int) -> None:
     limits = {"offline": False, "latency": 5, "downloadThroughput": -1, "uploadThroughput": bytes_a_second}
     page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", limits)
@@ -35,7 +43,7 @@ def test_folder_keeps_its_tree_taken_names_are_asked_and_each_file_is_verified(o
     (there / "a.mrc").write_text("old")
     page = open_page()
     page.goto(f"{instance.url}/projects/{project}/files/")
-    page.locator("input[webkitdirectory]").set_input_files(tmp_path / "day 1")
+    choose(page, tmp_path / "day 1", folder=True)
     panel = page.locator("[data-uploads]")
     panel.get_by_text("is there already").wait_for()
     assert violations(page) == []
@@ -52,7 +60,7 @@ def test_upload_goes_on_while_one_looks_at_other_pages(open_page, instance, proj
     page = open_page()
     page.goto(f"{instance.url}/projects/{project}/files/")
     slow_line(page, 1_500_000)
-    page.locator("[data-upload-button] input:not([webkitdirectory])").set_input_files(tmp_path / "movie.mrc")
+    choose(page, tmp_path / "movie.mrc")
     page.locator("[data-uploads]").get_by_text("movie.mrc").wait_for()
     page.get_by_role("link", name="People").click()
     page.wait_for_url("**/people/")
@@ -71,15 +79,14 @@ def test_upload_goes_on_after_a_reload_by_picking_the_same_file_again(open_page,
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{instance.url}/projects/{project}/files/")
     slow_line(page, 1_500_000)
-    pick = page.locator("[data-upload-button] input:not([webkitdirectory])")
-    pick.set_input_files(tmp_path / "movie.mrc")
+    choose(page, tmp_path / "movie.mrc")
     with instance.client() as api:
         listed = lambda: api.get(f"/projects/{project}/uploads/").json()["results"]  # noqa: E731
         wait_until(lambda: any(row["received"] > 0 for row in listed()), what="the first piece")
         page.reload()
         (row,) = listed()
         assert 0 < row["received"] < 6_000_000
-        pick.set_input_files(tmp_path / "movie.mrc")
+        choose(page, tmp_path / "movie.mrc")
         page.locator("[data-uploads]").get_by_text("verified").wait_for()
         assert listed() == []
 
