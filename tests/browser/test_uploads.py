@@ -73,24 +73,6 @@ def test_upload_goes_on_while_one_looks_at_other_pages(open_page, instance, proj
     assert found.read_bytes() == (tmp_path / "movie.mrc").read_bytes()
 
 
-def test_upload_goes_on_after_a_reload_by_picking_the_same_file_again(open_page, instance, project, tmp_path):
-    (tmp_path / "movie.mrc").write_bytes(random.Random(2).randbytes(6_000_000))
-    page = open_page()
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.goto(f"{instance.url}/projects/{project}/files/")
-    slow_line(page, 1_500_000)
-    choose(page, tmp_path / "movie.mrc")
-    with instance.client() as api:
-        listed = lambda: api.get(f"/projects/{project}/uploads/").json()["results"]  # noqa: E731
-        wait_until(lambda: any(row["received"] > 0 for row in listed()), what="the first piece")
-        page.reload()
-        (row,) = listed()
-        assert 0 < row["received"] < 6_000_000
-        choose(page, tmp_path / "movie.mrc")
-        page.locator("[data-uploads]").get_by_text("verified").wait_for()
-        assert listed() == []
-
-
 def test_folder_is_marked_complete_checked_and_unlocked_with_a_reason(open_page, instance, project, tmp_path):
     there = root_of(instance, project) / "grid 7"
     there.mkdir()
