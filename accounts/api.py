@@ -11,7 +11,9 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import person
 from accounts.limits import count_token
+from accounts.logins import unlink
 from accounts.models import ApiToken
+from accounts.scopes import Scope
 from accounts.serializers import (
     MadeTokenSerializer,
     MeSerializer,
@@ -20,6 +22,7 @@ from accounts.serializers import (
     TokenSerializer,
 )
 from accounts.services import make_token, own_tokens, revoke_all, revoke_token
+from common.errors import Forbidden
 
 
 class MeViewSet(GenericViewSet):
@@ -32,6 +35,20 @@ class MeViewSet(GenericViewSet):
     def retrieve(self, request: Request) -> Response:
         """The person, and the token in use when there is one."""
         return Response(MeSerializer(person(request)).data)
+
+    @extend_schema(
+        operation_id="me_unlink",
+        summary="Unlink one of my logins",
+        tags=["people"],
+        request=None,
+        responses={204: None},
+    )
+    def unlink(self, request: Request, identity_id: UUID) -> Response:
+        """The login leads to this account no more; 409 ``last_way_in``. Linking another one needs a browser."""
+        if not person(request).allows_scope(Scope.ADMIN):
+            raise Forbidden("This token has no scope “admin”.", code="scope_missing")
+        unlink(person(request), identity_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class TokenViewSet(GenericViewSet):

@@ -64,14 +64,17 @@ def link(user: User, provider: Provider, subject: str, claims: Mapping[str, Any]
 
 def unlink(user: User, identity_id: UUID) -> None:
     """The login leads nowhere; its groups and sessions ended. StateConflict when it is the last way in."""
-    identity = user.identities.filter(pk=identity_id).first()
-    if identity is None:
-        raise NotFound("You have no such login.", code="identity_not_found")
-    if not ways_in(user) > 1:
-        hint = "Link another login first."
-        raise StateConflict("This login is the only way into your account.", code="last_way_in", hint=hint)
-    end_sessions(identity.sessions.all())
-    identity.delete()
+    with transaction.atomic():
+        # One after the other: two at once could each take the other for the way that is left.
+        User.objects.select_for_update().filter(pk=user.pk).first()
+        identity = user.identities.filter(pk=identity_id).first()
+        if identity is None:
+            raise NotFound("You have no such login.", code="identity_not_found")
+        if ways_in(user) - (provider_of(identity.issuer) is not None) < 1:
+            hint = "Link another login first."
+            raise StateConflict("This login is the only way into your account.", code="last_way_in", hint=hint)
+        end_sessions(identity.sessions.all())
+        identity.delete()
 
 
 def ways_in(user: User) -> int:

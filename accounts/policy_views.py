@@ -48,7 +48,7 @@ class PolicySerializer(serializers.Serializer):
     accepted_at = serializers.DateTimeField(allow_null=True)
 
 
-class AcceptSerializer(Body):
+class AcceptPolicySerializer(Body):
     """The version that you have read."""
 
     version = serializers.CharField(max_length=100)
@@ -70,12 +70,12 @@ class PolicyViewSet(GenericViewSet):
         operation_id="policy_accept",
         summary="Accept the usage policy",
         tags=["people"],
-        request=AcceptSerializer,
+        request=AcceptPolicySerializer,
         responses=PolicySerializer,
     )
     def accept(self, request: Request) -> Response:
         """You have accepted it; 409 ``policy_changed`` when that version does not hold any more."""
-        body = AcceptSerializer(data=request.data)
+        body = AcceptPolicySerializer(data=request.data)
         body.is_valid(raise_exception=True)
         if not person(request).allows_scope(Scope.ADMIN):
             raise Forbidden("This token has no scope “admin”.", code="scope_missing")

@@ -37,6 +37,7 @@ def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
 
 accounts: list[URLPattern] = [
     path("me/", MeViewSet.as_view({"get": "retrieve"}), name="me"),
+    path("me/logins/<uuid:identity_id>/", MeViewSet.as_view({"delete": "unlink"}), name="me_login"),
     path("me/policy/", PolicyViewSet.as_view({"get": "retrieve", "post": "accept"}), name="policy"),
     path("tokens/", TokenViewSet.as_view({"get": "list", "post": "create"}), name="tokens"),
     path("tokens/revoke-all/", TokenViewSet.as_view({"post": "revoke_all"}), name="tokens_revoke_all"),

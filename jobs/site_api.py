@@ -142,7 +142,13 @@ class ReconcileViewSet(GenericViewSet):
         """Every site is asked now; nothing is changed."""
         return Response(ReconciledSerializer(reconcile(person(request))).data)
 
-    @extend_schema(operation_id="reconcile_repair", summary="Mend what differs", tags=["operators"], request=None)
+    @extend_schema(
+        operation_id="reconcile_repair",
+        summary="Mend what differs",
+        tags=["operators"],
+        request=None,
+        responses={200: ReconciledSerializer},
+    )
     def create(self, request: Request) -> Response:
         """What has a ``repair`` is mended, each with a line in the trail."""
         check_operator(person(request))

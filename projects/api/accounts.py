@@ -21,7 +21,7 @@ class NewestJoined(NewestFirst):
     ordering = ("-date_joined", "id")
 
 
-class IdentitySerializer(serializers.ModelSerializer):
+class AccountIdentitySerializer(serializers.ModelSerializer):
     """An institute's name for a person."""
 
     class Meta:
@@ -34,7 +34,7 @@ class AccountSerializer(PersonSerializer):
 
     operator = serializers.BooleanField(source="is_staff", read_only=True)
     active = serializers.BooleanField(source="is_active", read_only=True)
-    identities = IdentitySerializer(many=True, read_only=True)
+    identities = AccountIdentitySerializer(many=True, read_only=True)
     projects = serializers.IntegerField(source="project_count", read_only=True)
     tokens = serializers.IntegerField(source="token_count", read_only=True)
 

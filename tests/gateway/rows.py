@@ -29,6 +29,7 @@ ROWS: dict[str, Row] = {
             ({"projects": ["x"]}, "invalid"),
         ],
     ),
+    "me_unlink": Row(),
     "tokens_revoke": Row(),
     "tokens_revoke_all": Row(),
     "projects_list": Row(bad=[({"cursor": "cD1ub3QtYS1kYXRl"}, "bad_cursor")]),

@@ -228,7 +228,8 @@ class World:
         (root / ".portolan" / "uploads" / f"{IDS['upload_id']}.part").write_bytes(b"bytes")
 
     def with_token(self, user: User, **narrow: object) -> ApiToken:
-        """The token that the examples speak of belongs to ``user``."""
+        """The token and the login that the examples speak of belong to ``user``."""
+        ExternalIdentity.objects.create(pk=IDS["identity_id"], user=user, issuer="https://idp.example.org", subject="s")
         values = {"scopes": Scope.values, "label": "laptop", "prefix": "ptl_Ab3dEf9h", "digest": digest("secret")}
         values |= {"expires_at": timezone.now() + timedelta(days=90), "user": user} | narrow
         return ApiToken.objects.create(pk=IDS["token_id"], **values)
