@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.scopes import Scope
-from common.errors import Forbidden, NotFound, UserError
+from common.errors import Forbidden, NotFound, QuotaExceeded, Unavailable, UserError
 from projects.audit import record
 from projects.models import Project
 from projects.permissions import get_project
@@ -67,7 +67,7 @@ def create_link(
     expires_at = _end(user, expires_in)
     shown = [str(network) for network in tokens.networks_of((networks or [])[:MOST_NETWORKS])]
     if expected_bytes and Right.WRITE_NEW in rights:
-        quota.check_room(folder, expected_bytes)
+        _check_room(folder, expected_bytes)
     path, is_file = _opened(folder, path, rights)
     with transaction.atomic():
         link = TransferLink.objects.create(
@@ -78,6 +78,14 @@ def create_link(
         record(folder.project, user, "link.made", path or "/", link=str(link.pk), rights=rights, label=link.label)
     token, url = tokens.mint(link), url_of(link)
     return NewLink(link=link, url=url, token=token, commands=commands_for(link, url=url, token=token))
+
+
+def _check_room(folder: Folder, size: int) -> None:
+    """QuotaExceeded for what neither the quota nor the disk has room for: it is told before the first byte."""
+    try:
+        quota.check_room(folder, size)
+    except Unavailable as full:
+        raise QuotaExceeded(full.message, code=full.code, hint=full.hint) from full
 
 
 def url_of(link: TransferLink) -> str:

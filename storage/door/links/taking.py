@@ -102,8 +102,9 @@ async def _upload(visit: Visit, path: str, part: Part, source: AsyncIterator[byt
     except (Cut, Unavailable, StateConflict):
         await on_rows(link_uploads.was_cut, link, path)
         raise
-    except PortolanError:
-        await on_rows(link_uploads.drop, link, path)
+    except PortolanError as error:
+        if error.code != "upload_ended":  # what has its name now is another's, who began meanwhile
+            await on_rows(link_uploads.drop, link, path)
         raise
     if done.expires_at is not None:
         told = {"Upload-Offset": str(done.offset), "Upload-Length": str(part.total), "Upload-Complete": "?0"}
