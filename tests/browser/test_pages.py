@@ -10,6 +10,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 
 
+COUNT_SETTLED = """
+document.addEventListener("htmx:afterSettle", () => {
+  document.body.dataset.settled = Number(document.body.dataset.settled || 0) + 1;
+});
+"""
+
+
 @pytest.fixture(scope="module")
 def places(instance):
     """Addresses of all pages, by name, with a project from the sample that holds a failed job."""
@@ -73,14 +80,15 @@ def test_sign_in_and_a_missing_page_can_be_used_by_everybody(browser, instance):
 def test_a_form_is_filled_and_sent_with_the_keyboard_alone(open_page, instance, places):
     page = open_page()
     page.goto(instance.url + places["again"])
+    page.evaluate(COUNT_SETTLED)
     page.get_by_label("Second half map").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="samples").wait_for()
-    dialog.get_by_role("button", name="samples").press("Enter")
-    dialog.get_by_role("button", name="resolution").press("Enter")
-    dialog.get_by_role("button", name="half2.mrc").press("Enter")
+    for number, name in enumerate(("samples", "resolution", "half2.mrc"), start=1):
+        # A button does something once the list that it came with has settled.
+        page.locator(f"body[data-settled='{number}']").wait_for(state="attached")
+        dialog.get_by_role("button", name=name).press("Enter")
     assert page.get_by_label("Second half map").input_value() == "samples/resolution/half2.mrc"
 
 
