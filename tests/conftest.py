@@ -37,6 +37,9 @@ ON_POSTGRES = (
     "tests/gateway/test_pages.py",
 )
 
+# The longest files of the slow tests begin first, so that no process waits for another at the end.
+LONGEST = ("tests/docs/test_rest.py", "tests/tools/test_samples_through_cwl.py", "tests/browser/test_pages.py")
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(ON_POSTGRES):
             item.add_marker("locks")
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def pytest_longest_first(items: list[pytest.Item]) -> None:
+    """The shuffled order is kept but for the longest files."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,7 +19,7 @@ RUNS: dict[str, list[str]] = {
     "fast": ["-m", "not slow", "-n", "auto"],
     "locks": ["-m", "locks and not slow", "-n", "auto"],
     # Each process has its own live instance, so a file's tests stay together.
-    "slow": ["-m", "slow", "-n", "2", "--dist", "loadfile", "--durations", "10"],
+    "slow": ["-m", "slow", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations", "15"],
 }
 
 
