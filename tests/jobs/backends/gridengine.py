@@ -84,6 +84,7 @@ class Cell:
 
     def start(self) -> None:
         """Jobs run."""
+        self._await_namespaces()
         self._make_places()
         run = self.runner.checked
         run(["sh", "-c", f"ip link set lo up; ip addr add {ADDRESS}/32 dev lo; hostname {HOST}"
@@ -118,6 +119,13 @@ class Cell:
         end_below(self.home)
         self.holder.kill()
         self.holder.wait(10)
+
+    def _await_namespaces(self) -> None:
+        """The holder has namespaces of its own: before that, what is meant for them would change the machine itself."""
+        deadline = time.monotonic() + 60
+        while Path(f"/proc/{self.holder.pid}/comm").read_text() != "sleep\n":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def _make_places(self) -> None:
         for name in ("bin", "lib", "utilbin", "lab/common", "spool/qmaster/job_scripts", "spool/execd"):
