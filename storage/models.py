@@ -12,13 +12,32 @@ from common.models import UUIDModel
 from projects.models import Project
 
 
+class SiteKind(models.TextChoices):
+    """How a storage site is spoken to."""
+
+    POSIX = "posix", "Mounted file system"
+    WEBDAV = "webdav", "dCache or XRootD: WebDAV with macaroons"
+    S3 = "s3", "S3-compatible store"
+
+
 class StorageSite(UUIDModel):
-    """Where folders live: a mounted file system."""
+    """Where folders live: a mounted file system, or a store with a door of its own, whose bytes never pass us."""
 
     name = models.CharField(max_length=60, unique=True)
+    kind = models.CharField(max_length=10, choices=SiteKind.choices, default=SiteKind.POSIX)
     root = models.CharField(
-        max_length=1000, help_text="Directory on this machine under which project folders are made."
+        max_length=1000,
+        blank=True,
+        help_text="Of a mounted one: directory on this machine under which project folders are made.",
     )
+    base_url = models.CharField(max_length=500, blank=True, help_text="Of one with its own door: scheme, host, port.")
+    prefix = models.CharField(max_length=500, blank=True, help_text="Path there under which project folders are made.")
+    settings: models.JSONField = models.JSONField(
+        default=dict, blank=True, help_text="What the kind takes; secrets are named by their file, never written here."
+    )
+    offered = models.BooleanField(default=False, help_text="Owners may attach a folder on it to their projects.")
+    probe: models.JSONField = models.JSONField(default=dict, blank=True, help_text="What the last probe found.")
+    probed_at = models.DateTimeField(null=True, blank=True)
     default_quota_bytes = models.BigIntegerField(null=True, blank=True)
     default_quota_files = models.BigIntegerField(null=True, blank=True)
     is_default = models.BooleanField(default=False)
@@ -56,6 +75,24 @@ class Folder(UUIDModel):
     )
     acl_problem = models.TextField(blank=True)
     acl_at = models.DateTimeField(null=True, blank=True)
+
+
+class RemoteFolder(UUIDModel):
+    """A project's folder on a site with its own door: ``<prefix>/<project id>/data/``, until it is detached."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="remote_folders")
+    site = models.ForeignKey(StorageSite, on_delete=models.PROTECT, related_name="remote_folders")
+    label = models.CharField(max_length=100)
+    attached_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    detached_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["project", "site"], condition=models.Q(detached_at=None), name="one_remote_folder_per_site"
+            )
+        ]
 
 
 class UploadState(models.TextChoices):
@@ -231,6 +268,28 @@ class TransferLink(UUIDModel):
     def live(self) -> bool:
         """True until it is revoked or has ended."""
         return self.revoked_at is None and self.expires_at > timezone.now()
+
+
+class RemoteLink(UUIDModel):
+    """A credential that a site gave, at our word, to a part of a remote folder. It is not in the row, and it can't be
+    taken back: it ends."""
+
+    folder = models.ForeignKey(RemoteFolder, on_delete=models.CASCADE, related_name="links")
+    path = models.CharField(max_length=2000, blank=True, help_text="What it opens; empty is the whole folder.")
+    is_file = models.BooleanField(default=False)
+    rights: models.JSONField = models.JSONField(default=list)
+    label = models.CharField(max_length=100, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="remote_links")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        indexes: ClassVar = [models.Index(fields=["folder", "-created_at"], name="links_of_remote_folder")]
+
+    @property
+    def live(self) -> bool:
+        """True until it has ended."""
+        return self.expires_at > timezone.now()
 
 
 class LinkAccess(models.Model):

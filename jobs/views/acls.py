@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.operators import for_operators
 from accounts.requests import PersonRequest
 from common.errors import NotFound
-from storage.models import StorageSite
+from storage.models import SiteKind, StorageSite
 from storage.services import acls
 
 
@@ -20,7 +20,7 @@ def page(request: PersonRequest) -> HttpResponse:
     """Which sites mirror roles, which folders differ now, who has an account there."""
     context = {
         "section": "operator",
-        "sites": StorageSite.objects.order_by("name"),
+        "sites": StorageSite.objects.filter(kind=SiteKind.POSIX).order_by("name"),
         "drifts": acls.drifted(request.user),
         "people": User.objects.exclude(posix_account="").order_by("username")[:500],
     }

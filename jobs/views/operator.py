@@ -18,7 +18,7 @@ from accounts.requests import PersonRequest
 from jobs.models import ComputeSite, Job
 from jobs.states import ACTIVE, JobState
 from projects.models import Project
-from storage.models import Folder, StorageSite, Upload, UploadState
+from storage.models import Folder, SiteKind, StorageSite, Upload, UploadState
 
 STANDS_STILL = timedelta(minutes=10)
 
@@ -33,7 +33,7 @@ def operator(request: PersonRequest) -> HttpResponse:
         "sites": ComputeSite.objects.annotate(active=Count("jobs", filter=Q(jobs__state__in=ACTIVE))).order_by("name"),
         "stuck": active.filter(Q(touched_at__lt=late) | Q(state=JobState.HELD))[:50],
         "states": _states(),
-        "storage": [_storage(site) for site in StorageSite.objects.order_by("name")],
+        "storage": [_storage(site) for site in StorageSite.objects.filter(kind=SiteKind.POSIX).order_by("name")],
         "counts": _counts(),
         "failed": Job.objects.filter(state=JobState.FAILED).select_related("project").order_by("-finished_at")[:10],
     }
