@@ -17,6 +17,11 @@ from typing import ClassVar
 PREFIX = "portolan-"
 
 
+def element_name(name: str, place: int) -> str:
+    """The native name of an array's element by its place, from 0 on: its fence and its mark are of this name."""
+    return f"{name}-{place}"
+
+
 class SiteUnavailable(Exception):
     """The site gave no usable answer: nothing is known, nothing changes, ask again later."""
 
@@ -105,7 +110,7 @@ class Backend(ABC):
     ``evidence_seconds``: how long after the scheduler's "ended" the exit file may still be on its way.
     """
 
-    arrays: ClassVar[bool] = False
+    arrays: bool = False
     gpu: ClassVar[bool] = False
     mpi: ClassVar[bool] = False
     containers: ClassVar[bool] = False
@@ -115,16 +120,22 @@ class Backend(ABC):
     def submit(self, spec: JobSpec) -> str:
         """The scheduler has the job; its native id is returned."""
 
-    def submit_array(self, name: str, specs: Sequence[JobSpec]) -> list[str]:
+    def submit_array(self, name: str, specs: Sequence[JobSpec], *, at_once: int = 0) -> list[str]:
         """The scheduler has all the jobs as one array called ``name``; their native ids, in order.
 
-        Only where ``arrays`` is true. ``find_array`` is asked before it is called again.
+        Only where ``arrays`` is true. ``find_array`` is asked before it is called again. The specs are named by
+        ``element_name`` and ask for the same; no more than ``at_once`` run together (0: as many as there is room for).
         """
         raise JobRejected("This site takes no arrays of jobs.", hint="Submit the jobs one by one.")
 
     def find_array(self, name: str, count: int) -> list[str] | None:
-        """The native ids of the array's ``count`` jobs, in order; None when the scheduler never had it."""
+        """The native ids of the array's ``count`` jobs, in order; None when the scheduler never had it, or not all."""
         return None
+
+    def cancel_array(self, name: str, native_ids: Sequence[str]) -> None:
+        """Every element of the array is being ended, with all its processes."""
+        for native_id in native_ids:
+            self.cancel(native_id)
 
     @abstractmethod
     def find(self, name: str) -> str | None:

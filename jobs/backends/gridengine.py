@@ -53,7 +53,7 @@ class GridEngineOptions:
 class GridEngineBackend(Backend):
     """One Grid Engine cell, as the user of ``runner`` sees it."""
 
-    arrays: ClassVar[bool] = True
+    arrays = True
     gpu: ClassVar[bool] = True
     mpi: ClassVar[bool] = True
 
@@ -65,7 +65,7 @@ class GridEngineBackend(Backend):
         """The qmaster has the job; JobRejected when it said why it does not take it."""
         return natives.join(self._qsub(spec.name, spec, [], job_script(spec)), spec.name)
 
-    def submit_array(self, name: str, specs: Sequence[JobSpec]) -> list[str]:
+    def submit_array(self, name: str, specs: Sequence[JobSpec], *, at_once: int = 0) -> list[str]:
         """One array job whose task ``i + 1`` runs ``specs[i]``; all ask for what the first one asks for."""
         scripts = []
         for spec in specs:
@@ -73,7 +73,8 @@ class GridEngineBackend(Backend):
             self.runner.put(spec.control / "job.sh", job_script(spec).encode("utf-8", "surrogateescape"))
             scripts.append(str(spec.control / "job.sh"))
         whole = f"task=$((SGE_TASK_ID - 1))\n{array_script('task', scripts)}"
-        number = self._qsub(name, specs[0], ["-t", f"1-{len(specs)}"], whole)
+        together = ["-tc", str(at_once)] if at_once else []
+        number = self._qsub(name, specs[0], ["-t", f"1-{len(specs)}", *together], whole)
         return _elements(number, name, len(specs))
 
     def find(self, name: str) -> str | None:
@@ -86,6 +87,10 @@ class GridEngineBackend(Backend):
         """As ``find``, for an array."""
         found = self.find(name)
         return _elements(natives.split(found)[0].partition(".")[0], name, count) if found else None
+
+    def cancel_array(self, name: str, native_ids: Sequence[str]) -> None:
+        """Every task of that name is being ended, by one call."""
+        self._delete([name])
 
     def poll(self, native_ids: Iterable[str]) -> dict[str, NativeObservation]:
         """One ``qstat`` for all, and one ``qacct`` when some have ended."""

@@ -8,7 +8,7 @@ Nothing newer than Kubernetes 1.20 is used. The image needs ``sh``, grep and cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -22,7 +22,16 @@ from lightkube.resources.core_v1 import Pod
 from lightkube.types import CascadeType, PatchType
 
 from jobs.backends import natives
-from jobs.backends.base import Backend, Cause, JobRejected, JobSpec, NativeObservation, Phase, SiteUnavailable
+from jobs.backends.base import (
+    Backend,
+    Cause,
+    JobRejected,
+    JobSpec,
+    NativeObservation,
+    Phase,
+    SiteUnavailable,
+    element_name,
+)
 from jobs.backends.limits import Limits
 from jobs.backends.runner import Runner
 from jobs.backends.script import REFUSED, UNREACHABLE, job_script
@@ -75,6 +84,7 @@ class KubernetesOptions:
 class KubernetesBackend(Backend):
     """One namespace of a cluster. ``runner`` writes the scripts to where the volumes are."""
 
+    arrays = True
     gpu: ClassVar[bool] = True
     containers: ClassVar[bool] = True
 
@@ -99,6 +109,18 @@ class KubernetesBackend(Backend):
             if error.status.code != 409:
                 raise _refused(error) from error
         return spec.name
+
+    def submit_array(self, name: str, specs: Sequence[JobSpec], *, at_once: int = 0) -> list[str]:
+        """A Job for each element: one Indexed Job would end them all when a pod of one fails, and 1.20 has none.
+
+        A second call adds those that are missing. ``at_once`` is not kept: a quota of the namespace bounds them.
+        """
+        return [self.submit(spec) for spec in specs]
+
+    def find_array(self, name: str, count: int) -> list[str] | None:
+        """The names of the elements, when there is a Job for each."""
+        names, every = [element_name(name, place) for place in range(count)], self._every()
+        return names if all(one in every for one in names) else None
 
     def find(self, name: str) -> str | None:
         """``name``, when there is a Job of this name."""

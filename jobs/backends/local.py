@@ -21,13 +21,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from jobs.backends import supervisor
-from jobs.backends.base import PREFIX, Backend, JobSpec, NativeObservation, Phase, SiteUnavailable
+from jobs.backends.base import (
+    PREFIX,
+    Backend,
+    JobSpec,
+    NativeObservation,
+    Phase,
+    SiteUnavailable,
+    element_name,
+)
 from jobs.backends.limits import Limits
 
 SUPERVISOR = Path(supervisor.__file__).resolve()
@@ -102,6 +110,7 @@ class _State:
 class LocalBackend(_State, Backend):
     """Runs jobs on this machine within ``cores`` and ``memory_mb``; its state is in ``root``."""
 
+    arrays = True
     mpi = True
     evidence_seconds = 5.0
 
@@ -112,16 +121,30 @@ class LocalBackend(_State, Backend):
 
     def submit(self, spec: JobSpec) -> str:
         """The job's spec is on disk; it starts now, or when there is room. A second submit changes nothing."""
-        Limits(cores=self.cores, memory_mb=self.memory_mb).check(spec)
+        return self._take([self._described(spec)], [spec])[0]
+
+    def submit_array(self, name: str, specs: Sequence[JobSpec], *, at_once: int = 0) -> list[str]:
+        """Every element is a job in the line; they run side by side while there is room. A second submit adds none."""
+        return self._take([{**self._described(one), "array": name, "at_once": at_once} for one in specs], specs)
+
+    def _take(self, described: list[Json], specs: Sequence[JobSpec]) -> list[str]:
+        for spec in specs:
+            Limits(cores=self.cores, memory_mb=self.memory_mb).check(spec)
         with _unavailable("take the job"), self._lock():
             self._make_places()
-            folder = self._folder(spec.name)
-            if not (folder / "spec.json").exists():
-                folder.mkdir(exist_ok=True)
-                (self.root / "queue" / f"{spec.order:020d}.{spec.name}").touch()
-                supervisor.write_whole(folder / "spec.json", self._described(spec))
+            for place, (spec, told) in enumerate(zip(specs, described, strict=True)):
+                folder = self._folder(spec.name)
+                if not (folder / "spec.json").exists():
+                    folder.mkdir(exist_ok=True)
+                    (self.root / "queue" / f"{spec.order + place:020d}.{spec.name}").touch()
+                    supervisor.write_whole(folder / "spec.json", told)
             self._start_what_fits()
-        return spec.name
+        return [spec.name for spec in specs]
+
+    def find_array(self, name: str, count: int) -> list[str] | None:
+        """The names of the elements, when each was accepted."""
+        names = [element_name(name, place) for place in range(count)]
+        return names if all(self.find(one) for one in names) else None
 
     def find(self, name: str) -> str | None:
         """``name``, when a job of this name was ever accepted."""
@@ -186,6 +209,8 @@ class LocalBackend(_State, Backend):
                 continue
             if self._mark(name) is None and not (folder / supervisor.EXIT_FILE).exists():
                 spec = json.loads((folder / "spec.json").read_text())
+                if self._has_enough(spec):
+                    continue
                 cores, memory, cpus = self._free()
                 if spec["cores"] > cores or spec["memory_mb"] > memory:
                     return
@@ -212,6 +237,14 @@ class LocalBackend(_State, Backend):
             time.sleep(0.002)
         if self._mark(spec["name"]) is None:
             raise OSError(f"the supervisor of {spec['name']} did not start")
+
+    def _has_enough(self, spec: Json) -> bool:
+        """True while as many elements of its array run as may run at once."""
+        if not spec.get("at_once"):
+            return False
+        names = [entry.name for entry in (self.root / "active").iterdir() if entry.name.startswith(f"{spec['array']}-")]
+        going = [one for one in names if not (self._folder(one) / supervisor.EXIT_FILE).exists()]
+        return len(going) >= int(spec["at_once"])
 
     def _free(self) -> tuple[int, int, list[int]]:
         """Cores and memory that no running job has, and the processors that none is bound to."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from xml.etree.ElementTree import ParseError
@@ -22,11 +22,12 @@ from jobs.backends import natives
 from jobs.backends.base import Backend, Cause, JobRejected, JobSpec, NativeObservation, Phase, SiteUnavailable
 from jobs.backends.limits import Limits
 from jobs.backends.runner import Runner
-from jobs.backends.script import REFUSED, UNREACHABLE, job_script
+from jobs.backends.script import REFUSED, UNREACHABLE, array_script, job_script
 
 SECONDS = 60.0
 WALL_SLACK = 120
 SUBMITTED = re.compile(r"^(\d+)[.\[]?\S*\s*$", re.MULTILINE)
+SUBJOB = re.compile(r"\[\d+\]")
 GONE = ("Unknown Job", "Job has finished", "invalid state for job", "Request invalid for state")
 NOTHING = ("Unknown Job Id",)
 REFUSALS = (
@@ -92,16 +93,37 @@ class PbsBackend(Backend):
         self.runner = runner
         self.limits = limits
         self.options = options or PbsOptions()
+        # Torque's arrays name and number their jobs in a way of their own; there a job is run as one.
+        self.arrays = not self.options.torque
 
     def submit(self, spec: JobSpec) -> str:
         """The server has the job; JobRejected when it said why it does not take it, or the site has no such room."""
+        return natives.join(self._qsub(spec.name, spec, ["-r", "n"], job_script(spec)), spec.name)
+
+    def submit_array(self, name: str, specs: Sequence[JobSpec], *, at_once: int = 0) -> list[str]:
+        """One array whose subjob ``i`` runs ``specs[i]``; PBS takes no array of one, which is a plain job then.
+
+        Subjobs can't be kept from being run again (an array has to be "rerunable"), but a second run meets the fence.
+        """
+        if len(specs) == 1:
+            return [natives.join(self._qsub(name, specs[0], ["-r", "n"], job_script(specs[0])), name)]
+        scripts = []
+        for spec in specs:
+            self.runner.make_dirs(spec.control)
+            self.runner.put(spec.control / "job.sh", job_script(spec).encode("utf-8", "surrogateescape"))
+            scripts.append(str(spec.control / "job.sh"))
+        together = f"%{at_once}" if at_once else ""
+        more = ["-r", "y", "-J", f"0-{len(specs) - 1}{together}"]
+        number = self._qsub(name, specs[0], more, array_script("PBS_ARRAY_INDEX", scripts))
+        return _elements(number, name, len(specs))
+
+    def _qsub(self, name: str, spec: JobSpec, more: list[str], script: str) -> str:
         self.limits.check(spec)
-        argv = ["qsub", *self._resources(spec), *self.options.options]
-        script = f"#!/bin/sh\n{job_script(spec)}".encode("utf-8", "surrogateescape")
-        ran = self.runner.run(argv, stdin=script, seconds=SECONDS)
+        argv = ["qsub", *self._resources(name, spec), *more, *self.options.options]
+        ran = self.runner.run(argv, stdin=f"#!/bin/sh\n{script}".encode("utf-8", "surrogateescape"), seconds=SECONDS)
         taken = SUBMITTED.search(ran.stdout)
         if ran.status == 0 and taken:
-            return natives.join(taken[1], spec.name)
+            return taken[1]
         if ran.status and any(words in ran.said for words in REFUSALS):
             raise JobRejected(
                 f"The site does not take this job: {ran.said}", hint="Ask for less, or choose another queue."
@@ -114,6 +136,13 @@ class PbsBackend(Backend):
         seen = natives.weightiest(named)
         return seen.native_id if seen else None
 
+    def find_array(self, name: str, count: int) -> list[str] | None:
+        """As ``find``, for an array."""
+        found = self.find(name)
+        if found is None or count == 1:
+            return [found] if found else None
+        return _elements(natives.split(found)[0].partition("[")[0], name, count)
+
     def poll(self, native_ids: Iterable[str]) -> dict[str, NativeObservation]:
         """One ``qstat`` for all."""
         return natives.matched(list(native_ids), self._queue(), "[")
@@ -123,26 +152,34 @@ class PbsBackend(Backend):
         return natives.unfinished(self._queue())
 
     def cancel(self, native_id: str) -> None:
-        """Every job of that name is being ended: a SIGTERM, then after the server's kill_delay a SIGKILL."""
-        name = natives.split(native_id)[1]
+        """Every job of that name is being ended: a SIGTERM, then after the server's kill_delay a SIGKILL.
+
+        Of an array only the subjob.
+        """
+        mine, name = natives.split(native_id)
         going = (Phase.QUEUED, Phase.RUNNING, Phase.UNKNOWN)
         for one in self._queue():
             number, other = natives.split(one.native_id)
-            if other == name and one.phase in going:
+            wanted = number == mine if "[" in mine else not SUBJOB.search(number)
+            if other == name and one.phase in going and wanted:
                 ran = self.runner.run(["qdel", number], seconds=SECONDS)
                 if ran.status and not any(words in ran.said for words in GONE):
                     raise SiteUnavailable(f"qdel: {ran.said or ran.status}")
 
+    def cancel_array(self, name: str, native_ids: Sequence[str]) -> None:
+        """The array is being ended, with all its subjobs."""
+        self.cancel(name)
+
     def _queue(self) -> list[NativeObservation]:
-        argv = ["qstat", "-x"] if self.options.torque else ["qstat", "-x", "-f", "-F", "json"]
+        argv = ["qstat", "-x"] if self.options.torque else ["qstat", "-x", "-t", "-f", "-F", "json"]
         ran = self.runner.run(argv, seconds=SECONDS)
         if ran.status and not any(words in ran.said for words in NOTHING):
             raise SiteUnavailable(f"qstat: {ran.said}")
         jobs = from_xml(ran.stdout) if self.options.torque else from_json(ran.stdout)
         return [observation(number, told) for number, told in jobs]
 
-    def _resources(self, spec: JobSpec) -> Iterator[str]:
-        yield from ("-N", spec.name, "-S", "/bin/sh", "-o", "/dev/null", "-e", "/dev/null", "-r", "n")
+    def _resources(self, name: str, spec: JobSpec) -> Iterator[str]:
+        yield from ("-N", name, "-S", "/bin/sh", "-o", "/dev/null", "-e", "/dev/null")
         nodes = spec.nodes or 1
         each = -(-spec.tasks // nodes)
         if self.options.torque:
@@ -159,6 +196,10 @@ class PbsBackend(Backend):
         for option, value in (("-q", spec.queue or self.options.queue), ("-A", self.options.account)):
             if value:
                 yield from (option, value)
+
+
+def _elements(number: str, name: str, count: int) -> list[str]:
+    return [natives.join(f"{number}[{index}]", name) for index in range(count)]
 
 
 def from_json(said: str) -> list[tuple[str, dict[str, str]]]:

@@ -41,7 +41,7 @@ class SlurmOptions:
 class SlurmBackend(Backend):
     """One Slurm cluster, as the user of ``runner`` sees it."""
 
-    arrays: ClassVar[bool] = True
+    arrays = True
     gpu: ClassVar[bool] = True
     mpi: ClassVar[bool] = True
 
@@ -54,7 +54,7 @@ class SlurmBackend(Backend):
         number = self._sbatch(spec.name, spec, [], f"#!/bin/sh\n{job_script(spec)}")
         return natives.join(number, spec.name)
 
-    def submit_array(self, name: str, specs: Sequence[JobSpec]) -> list[str]:
+    def submit_array(self, name: str, specs: Sequence[JobSpec], *, at_once: int = 0) -> list[str]:
         """One array whose element ``i`` runs ``specs[i]``; all ask for what the first one asks for."""
         scripts = []
         for spec in specs:
@@ -63,7 +63,8 @@ class SlurmBackend(Backend):
             self.runner.put(script, job_script(spec).encode("utf-8", "surrogateescape"))
             scripts.append(str(script))
         whole = f"#!/bin/sh\n{array_script('SLURM_ARRAY_TASK_ID', scripts)}"
-        number = self._sbatch(name, specs[0], [f"--array=0-{len(specs) - 1}"], whole)
+        together = f"%{at_once}" if at_once else ""
+        number = self._sbatch(name, specs[0], [f"--array=0-{len(specs) - 1}{together}"], whole)
         return _elements(number, name, len(specs))
 
     def find(self, name: str) -> str | None:
@@ -75,6 +76,10 @@ class SlurmBackend(Backend):
         """As ``find``, for an array."""
         number = self.find(name)
         return _elements(natives.split(number)[0].partition("_")[0], name, count) if number else None
+
+    def cancel_array(self, name: str, native_ids: Sequence[str]) -> None:
+        """Every element of that name is being ended, by one call."""
+        self.cancel(name)
 
     def poll(self, native_ids: Iterable[str]) -> dict[str, NativeObservation]:
         """One ``squeue`` for all, and one ``sacct`` for those it no longer shows."""

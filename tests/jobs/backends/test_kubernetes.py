@@ -11,7 +11,7 @@ from jobs.backends.base import Cause, JobRejected, JobSpec, Phase, SiteUnavailab
 from jobs.backends.kubernetes import Job, KubernetesBackend, KubernetesOptions, Pod, Volume, manifest, observation
 from jobs.backends.limits import Limits
 from jobs.backends.runner import Here
-from tests.jobs.backends.contract import SchedulerContract
+from tests.jobs.backends.contract import ArrayContract
 from tests.jobs.backends.kubernetes_cluster import IMAGE, real_cluster
 from tests.jobs.backends.kubernetes_stand_in import SAID, stand_in_running
 
@@ -33,7 +33,7 @@ def stand_in(tmp_path):
         yield state
 
 
-class TestKubernetes(SchedulerContract):
+class TestKubernetes(ArrayContract):
     @pytest.fixture
     def backend(self, stand_in):
         return backend_for(stand_in.kubeconfig)
@@ -146,7 +146,7 @@ if REAL:
         with real_cluster(cluster_home / "k8s", Path(REAL)) as made:
             yield made
 
-    class TestRealKubernetes(SchedulerContract):
+    class TestRealKubernetes(ArrayContract):
         @pytest.fixture
         def backend(self, cluster):
             return backend_for(cluster.kubeconfig)

@@ -13,10 +13,10 @@ import pytest
 from jobs.backends import supervisor
 from jobs.backends.base import Phase
 from jobs.backends.local import LocalBackend
-from tests.jobs.backends.contract import SchedulerContract, read
+from tests.jobs.backends.contract import ArrayContract, read
 
 
-class TestLocal(SchedulerContract):
+class TestLocal(ArrayContract):
     @pytest.fixture
     def backend(self, tmp_path):
         made = LocalBackend(tmp_path / "local", cores=2, memory_mb=1000)

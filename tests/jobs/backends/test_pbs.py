@@ -10,7 +10,7 @@ from jobs.backends.base import Cause, JobRejected, Phase, SiteUnavailable
 from jobs.backends.limits import Limits
 from jobs.backends.pbs import PbsBackend, PbsOptions, from_json, from_xml, observation
 from jobs.backends.runner import Here
-from tests.jobs.backends.contract import SchedulerContract
+from tests.jobs.backends.contract import ArrayContract, SchedulerContract
 
 SHIM = Path(__file__).parent / "shims" / "pbs.py"
 
@@ -25,7 +25,7 @@ def look_alike(place: Path, *, torque: bool) -> PbsBackend:
     return PbsBackend(runner, Limits(cores=4, memory_mb=1000), PbsOptions(torque=torque))
 
 
-class TestOpenPbs(SchedulerContract):
+class TestOpenPbs(ArrayContract):
     @pytest.fixture
     def backend(self, tmp_path):
         return look_alike(tmp_path / "pbs", torque=False)

@@ -5,22 +5,22 @@ import pytest
 from jobs.backends.runner import Here
 from jobs.backends.slurm import SlurmBackend
 from jobs.backends.ssh import Ssh
-from tests.jobs.backends.contract import SchedulerContract
+from tests.jobs.backends.contract import ArrayContract
 
 
-class TestSlurm(SchedulerContract):
+class TestSlurm(ArrayContract):
     @pytest.fixture
     def backend(self, slurm):
         return SlurmBackend(Here(slurm.environment))
 
 
-class TestSlurmWithAccounting(SchedulerContract):
+class TestSlurmWithAccounting(ArrayContract):
     @pytest.fixture
     def backend(self, slurm_with_accounting):
         return SlurmBackend(Here(slurm_with_accounting.environment))
 
 
-class TestSlurmOverSsh(SchedulerContract):
+class TestSlurmOverSsh(ArrayContract):
     @pytest.fixture
     def backend(self, slurm, sshd):
         return SlurmBackend(Ssh(sshd.machine, slurm.environment))

@@ -48,19 +48,6 @@ class TestSlurmItself(Helpers):
     def backend(self, slurm):
         return SlurmBackend(Here(slurm.environment))
 
-    def test_an_array_runs_each_element_and_one_can_be_cancelled(self, backend, make_spec):
-        specs = [make_spec("sh", "-c", f"echo {n}; sleep {60 if n == 2 else 0}", name=str(n)) for n in range(4)]
-        name = specs[0].name.rpartition("-")[0]
-        assert backend.find_array(name, 4) is None
-        ids = backend.submit_array(name, specs)
-        assert backend.find_array(name, 4) == ids
-        self.reached(backend, ids[2], Phase.RUNNING)
-        self.until(lambda: all(backend.poll(ids)[one].phase is Phase.ENDED for one in ids if one != ids[2]))
-        backend.cancel(ids[2])
-        self.ended(backend, ids[2])
-        assert [spec.stdout.read_text() for spec in specs] == ["0\n", "1\n", "2\n", "3\n"]
-        assert [self.exit_of(spec)["cause"] for spec in specs] == ["", "", "cancelled", ""]
-
     def test_a_gpu_job_gets_its_gpu_in_the_gpu_partition(self, backend, make_spec):
         spec = make_spec("sh", "-c", 'echo "$CUDA_VISIBLE_DEVICES $SLURM_JOB_PARTITION"', queue="gpu", gpus=1)
         self.ended(backend, backend.submit(spec))

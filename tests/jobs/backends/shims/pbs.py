@@ -31,22 +31,40 @@ def qsub(argv: list[str]) -> int:
         except FileExistsError:
             number += 1
     place = STATE / str(number)
-    (place / "script").write_bytes(sys.stdin.buffer.read())
-    (place / "job.json").write_text(json.dumps({"Job_Name": told["-N"], "asked": argv}))
-    print(f"{number}.head", flush=True)
+    script = sys.stdin.buffer.read()
+    if "-J" not in told:
+        begin(place, told["-N"], script, {})
+        print(f"{number}.head", flush=True)
+        return 0
+    last = int(told["-J"].partition("%")[0].removeprefix("0-"))
+    if last < 1 or told["-r"] != "y":
+        print("qsub: illegal -J value, or a non-rerunable Array Job", file=sys.stderr)
+        return 1
+    for index in range(last + 1):
+        (place / str(index)).mkdir()
+        begin(place / str(index), told["-N"], script, {"PBS_ARRAY_INDEX": str(index)})
+    print(f"{number}[].head", flush=True)
+    return 0
+
+
+def begin(place: Path, name: str, script: bytes, environment: dict[str, str]) -> None:
+    """The job, or subjob, runs in a process of its own."""
+    (place / "script").write_bytes(script)
+    (place / "job.json").write_text(json.dumps({"Job_Name": name}))
     if os.fork() == 0:
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(null, stream)
-        run(place)
+        run(place, environment)
         os._exit(0)
-    return 0
 
 
-def run(place: Path) -> None:
+def run(place: Path, environment: dict[str, str]) -> None:
     """The job runs to its end; its status is kept."""
-    process = subprocess.Popen(["/bin/sh", str(place / "script")], start_new_session=True, cwd="/")
+    process = subprocess.Popen(
+        ["/bin/sh", str(place / "script")], start_new_session=True, cwd="/", env=os.environ | environment
+    )
     (place / "pid").write_text(str(process.pid))
     code = process.wait()
     # 256 + signal, as the manual has it for a job whose shell was killed.
@@ -58,17 +76,25 @@ def every() -> list[tuple[str, dict]]:
     """All jobs with their states."""
     found = []
     for place in sorted(STATE.iterdir() if STATE.is_dir() else [], key=lambda one: int(one.name)):
-        try:
-            job = json.loads((place / "job.json").read_text())
-        except (OSError, ValueError):
-            continue
-        job.pop("asked")
-        if (place / "status").exists():
-            job |= {"job_state": "C" if TORQUE else "F", "Exit_status": int((place / "status").read_text())}
-        else:
-            job["job_state"] = "R" if (place / "pid").exists() else "Q"
-        found.append((f"{place.name}.head", job))
+        subjobs = [(f"{place.name}[{one.name}].head", one) for one in sorted(place.iterdir()) if one.is_dir()]
+        for number, where in subjobs or [(f"{place.name}.head", place)]:
+            try:
+                found.append((number, seen(where)))
+            except (OSError, ValueError):
+                continue
+        if subjobs:
+            ended = all((one / "status").exists() for _, one in subjobs)
+            name = json.loads((subjobs[0][1] / "job.json").read_text())["Job_Name"]
+            found.append((f"{place.name}[].head", {"Job_Name": name, "job_state": "F" if ended else "B"}))
     return found
+
+
+def seen(place: Path) -> dict:
+    """One job as the server tells it."""
+    job = json.loads((place / "job.json").read_text())
+    if (place / "status").exists():
+        return job | {"job_state": "C" if TORQUE else "F", "Exit_status": int((place / "status").read_text())}
+    return job | {"job_state": "R" if (place / "pid").exists() else "Q"}
 
 
 def qstat(argv: list[str]) -> int:
@@ -90,7 +116,11 @@ def qstat(argv: list[str]) -> int:
 
 def qdel(argv: list[str]) -> int:
     """The job's script gets a SIGTERM, and after a while a SIGKILL with all of its session."""
-    place = STATE / argv[0].partition(".")[0]
+    number, bracket, index = argv[0].partition(".")[0].partition("[")
+    place = STATE / number
+    if index == "]":
+        return max(qdel([f"{number}[{one.name}]"]) for one in place.iterdir() if one.is_dir())
+    place = place / index.removesuffix("]") if bracket else place
     if not place.is_dir():
         print(f"qdel: Unknown Job Id {argv[0]}", file=sys.stderr)
         return 153
