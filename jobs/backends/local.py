@@ -49,8 +49,10 @@ Json = dict[str, Any]
 class _State:
     """The state directory: who waits, who runs, and the lock of who starts jobs."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, cores: int, memory_mb: int) -> None:
         self.root = Path(root)
+        self.cores = cores
+        self.memory_mb = memory_mb
         self._lock_fd = -1
 
     def _queue(self) -> list[tuple[Path, str]]:
@@ -106,6 +108,27 @@ class _State:
             if other == name:
                 waiting.unlink(missing_ok=True)
 
+    def _described(self, spec: JobSpec) -> Json:
+        threads = dict.fromkeys(THREADS, str(spec.cores))
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **threads, **spec.environment}
+        return {
+            "name": spec.name,
+            "argv": spec.argv,
+            "cwd": str(spec.cwd),
+            "control": str(spec.control),
+            "state": str(self._folder(spec.name)),
+            "mark": str(self.root / "active" / spec.name),
+            "stdin": str(spec.stdin) if spec.stdin else None,
+            "stdout": str(spec.stdout),
+            "stderr": str(spec.stderr),
+            "environment": environment | {supervisor.MARK: str(self._folder(spec.name))},
+            "cores": spec.cores,
+            "memory_mb": spec.memory_mb,
+            "wall_seconds": spec.wall_seconds,
+            "queue": str(self.root / "queue"),
+            "afterwards": [sys.executable, "-m", MODULE, str(self.root), str(self.cores), str(self.memory_mb)],
+        }
+
 
 class LocalBackend(_State, Backend):
     """Runs jobs on this machine within ``cores`` and ``memory_mb``; its state is in ``root``."""
@@ -113,11 +136,6 @@ class LocalBackend(_State, Backend):
     arrays = True
     mpi = True
     evidence_seconds = 5.0
-
-    def __init__(self, root: Path, *, cores: int, memory_mb: int) -> None:
-        super().__init__(root)
-        self.cores = cores
-        self.memory_mb = memory_mb
 
     def submit(self, spec: JobSpec) -> str:
         """The job's spec is on disk; it starts now, or when there is room. A second submit changes nothing."""
@@ -297,27 +315,6 @@ class LocalBackend(_State, Backend):
         else:
             word, reason = "supervisor gone", "The process that watched the job was killed, so the job was ended."
         return NativeObservation(native_id=name, word=word, phase=Phase.LOST, reason=reason)
-
-    def _described(self, spec: JobSpec) -> Json:
-        threads = dict.fromkeys(THREADS, str(spec.cores))
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **threads, **spec.environment}
-        return {
-            "name": spec.name,
-            "argv": spec.argv,
-            "cwd": str(spec.cwd),
-            "control": str(spec.control),
-            "state": str(self._folder(spec.name)),
-            "mark": str(self.root / "active" / spec.name),
-            "stdin": str(spec.stdin) if spec.stdin else None,
-            "stdout": str(spec.stdout),
-            "stderr": str(spec.stderr),
-            "environment": environment | {supervisor.MARK: str(self._folder(spec.name))},
-            "cores": spec.cores,
-            "memory_mb": spec.memory_mb,
-            "wall_seconds": spec.wall_seconds,
-            "queue": str(self.root / "queue"),
-            "afterwards": [sys.executable, "-m", MODULE, str(self.root), str(self.cores), str(self.memory_mb)],
-        }
 
 
 @contextmanager
