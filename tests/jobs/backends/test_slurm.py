@@ -5,7 +5,7 @@ import pytest
 from jobs.backends.runner import Here
 from jobs.backends.slurm import SlurmBackend
 from jobs.backends.ssh import Ssh
-from tests.jobs.backends.contract import ArrayContract
+from tests.jobs.backends.contract import ArrayContract, SchedulerContract
 
 
 class TestSlurm(ArrayContract):
@@ -20,7 +20,7 @@ class TestSlurmWithAccounting(ArrayContract):
         return SlurmBackend(Here(slurm_with_accounting.environment))
 
 
-class TestSlurmOverSsh(ArrayContract):
+class TestSlurmOverSsh(SchedulerContract):
     @pytest.fixture
     def backend(self, slurm, sshd):
         return SlurmBackend(Ssh(sshd.machine, slurm.environment))
