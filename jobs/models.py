@@ -212,6 +212,9 @@ class Attempt(UUIDModel):
         default=dict, blank=True, help_text="{files, bytes, seconds} of the way in."
     )
     native_id = models.CharField(max_length=100, blank=True)
+    tried_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was first about to be submitted; before, no site can have it."
+    )
     submitted_at = models.DateTimeField(null=True, blank=True)
     began_at = models.DateTimeField(null=True, blank=True, help_text="When its site first said that it runs.")
     mirrored_at = models.DateTimeField(null=True, blank=True, help_text="When its logs were last brought home.")

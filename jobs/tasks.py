@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 from uuid import UUID
 
-from celery import shared_task
+from celery import current_app, shared_task
 from django.conf import settings
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -32,6 +32,15 @@ def ring_probe(site_id: UUID) -> None:
         probe_site.delay(str(site_id))
     except (OperationalError, RedisError, OSError) as error:
         log.warning("site %s: the broker does not answer (%s); it is probed with the next canary", site_id, error)
+
+
+def bells_waiting() -> int:
+    """How many messages wait in the broker for a worker; 0 when it can't be asked."""
+    try:
+        with current_app.connection_for_read() as connection:
+            return int(connection.default_channel.queue_declare(current_app.conf.task_default_queue).message_count)
+    except (OperationalError, RedisError, OSError):
+        return 0
 
 
 @shared_task
@@ -85,7 +94,8 @@ def mirror(attempt_id: str) -> None:
 @shared_task
 def reconcile_jobs() -> None:
     """Every job that waits for a worker, whose bell may have been lost, has been rung for again."""
-    for job_id in reconcile.waiting_for_a_worker():
+    quiet = reconcile.QUIET_BEHIND_OTHERS if bells_waiting() else reconcile.QUIET
+    for job_id in reconcile.waiting_for_a_worker(quiet=quiet):
         advance.delay(str(job_id))
 
 

@@ -110,14 +110,15 @@ def _end_earlier(attempt: Attempt) -> None:
 
 
 def hand_over(job: Job) -> None:
-    """The site has the job, exactly once: it is asked for the attempt's name before anything is submitted."""
+    """The site has the job, exactly once: it is asked for the attempt's name before anything is submitted again."""
     attempt = latest(job)
     reached("hand_over.before_find")
     try:
         with asking(attempt.site) as backend:
-            native_id = backend.find(attempt.native_name)
+            native_id = backend.find(attempt.native_name) if attempt.tried_at else None
             if native_id is None:
                 spec = _spec_of(job, attempt)
+                Attempt.objects.filter(pk=attempt.pk, tried_at__isnull=True).update(tried_at=timezone.now())
                 reached("hand_over.before_submit")
                 native_id = backend.submit(spec)
     except JobRejected as refused:

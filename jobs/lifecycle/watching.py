@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from common.errors import NotFound, StateConflict
@@ -30,6 +32,10 @@ AT_SITE = (JobState.QUEUED, JobState.RUNNING, JobState.HELD, JobState.CANCELLING
 MIRROR_EVERY = timedelta(seconds=5)
 ABSENT_AFTER = timedelta(minutes=10)
 TAIL_BYTES = 8192
+# How fresh “last seen” is, and how many rows one statement names.
+SEEN_EVERY, SEEN_AT_ONCE = timedelta(seconds=10), 2000
+# Logs that one look at a site reads.
+MOST_LOGS = 200
 
 
 def take_turn(site: ComputeSite, *, least: timedelta) -> bool:
@@ -42,31 +48,64 @@ def take_turn(site: ComputeSite, *, least: timedelta) -> bool:
 def observe(site: ComputeSite) -> list[UUID]:
     """The site was asked once; what it said is noted. The ids of jobs that need a worker now are returned.
 
-    A site that does not answer changes nothing but its own row.
+    A site that does not answer changes nothing but its own row; nothing happens while another worker asks it.
     """
-    attempts = list(
+    with only_one(site.pk) as mine:
+        return _observed(site) if mine else []
+
+
+def _observed(site: ComputeSite) -> list[UUID]:
+    known = list(
         Attempt.objects.filter(site=site, ended_at__isnull=True, job__state__in=AT_SITE)
         .exclude(native_id="")
-        .select_related("job", "job__project", "site")
+        .values_list("pk", "native_id", "last_word", "last_seen_at", "job__state", "job__reason")
     )
-    if not attempts:
+    if not known:
         return []
     reached("observe.before_poll")
     try:
         with asking(site) as backend:
-            answers = backend.poll([attempt.native_id for attempt in attempts])
+            answers = backend.poll([row[1] for row in known])
     except SiteUnavailable:
         return []
     reached("observe.after_poll")
     now = timezone.now()
-    seen = [attempt.pk for attempt in attempts if attempt.native_id in answers]
-    Attempt.objects.filter(pk__in=seen).update(last_seen_at=now)
-    return _noted(attempts, answers)
+    seen = [pk for pk, native_id, _, at, *_ in known if native_id in answers and (at is None or now - at > SEEN_EVERY)]
+    for start in range(0, len(seen), SEEN_AT_ONCE):
+        Attempt.objects.filter(pk__in=seen[start : start + SEEN_AT_ONCE]).update(last_seen_at=now)
+    news, running = [], []
+    for pk, native_id, word, _, state, reason in known:
+        answer = answers.get(native_id)
+        if _is_news(answer, word, JobState(state), reason):
+            news.append(pk)
+        elif answer is not None and answer.phase is Phase.RUNNING:
+            running.append(pk)
+    ready = _noted(Attempt.objects.filter(pk__in=news), answers)
+    _look_at_logs(running)
+    return ready
 
 
-def _noted(attempts: Iterable[Attempt], answers: dict[str, NativeObservation]) -> list[UUID]:
+def _is_news(answer: NativeObservation | None, word: str, state: JobState, reason: str) -> bool:
+    """False for what is as it was; most of what a site says is."""
+    if answer is None or answer.word[:100] != word or state not in (JobState.QUEUED, JobState.RUNNING):
+        return True
+    if answer.phase is Phase.RUNNING:
+        return state is not JobState.RUNNING
+    return answer.phase is not Phase.QUEUED or answer.reason[:500] != reason
+
+
+def _look_at_logs(running: list[UUID]) -> None:
+    """The progress of running jobs is noted; of very many, that of some of them at each look, in turns."""
+    turns = -(-len(running) // MOST_LOGS) or 1
+    turn = int(time.monotonic()) % turns
+    for attempt in Attempt.objects.filter(pk__in=running[turn::turns]).select_related("job__project"):
+        with suppress(NotFound):
+            note_progress(attempt.job)
+
+
+def _noted(attempts: QuerySet[Attempt], answers: dict[str, NativeObservation]) -> list[UUID]:
     ready = []
-    for attempt in attempts:
+    for attempt in attempts.select_related("job__project", "site"):
         with suppress(StateConflict, NotFound):  # somebody moved it meanwhile; the next look sees what is now
             answer = answers.get(attempt.native_id)
             if _note(attempt, answer) if answer else _note_absent(attempt):
@@ -77,15 +116,14 @@ def _noted(attempts: Iterable[Attempt], answers: dict[str, NativeObservation]) -
 
 def _note(attempt: Attempt, answer: NativeObservation) -> bool:
     """The observation is kept and the job's state follows it; True when a worker has to go on with the job."""
-    if answer.word != attempt.last_word:
-        Observation.objects.create(attempt=attempt, word=answer.word[:100], detail={"reason": answer.reason})
-        Attempt.objects.filter(pk=attempt.pk).update(last_word=answer.word[:100])
-    job = attempt.job
+    word, job = answer.word[:100], attempt.job
+    if word != attempt.last_word:
+        with transaction.atomic():
+            Observation.objects.create(attempt=attempt, word=word, detail={"reason": answer.reason})
+            Attempt.objects.filter(pk=attempt.pk).update(last_word=word)
     if answer.phase in (Phase.ENDED, Phase.LOST):
         said = {"site": answer.reason, "cause": answer.cause, "lost": answer.phase is Phase.LOST}
-        Attempt.objects.filter(pk=attempt.pk).update(ended_at=timezone.now(), evidence=said)
-        if job.job_state is not JobState.CANCELLING:
-            job.move_to(JobState.STAGING_OUT)
+        _end(attempt, evidence=said)
         return True
     if answer.phase is Phase.RUNNING and attempt.began_at is None:
         Attempt.objects.filter(pk=attempt.pk).update(began_at=timezone.now())
@@ -100,14 +138,20 @@ def _note(attempt: Attempt, answer: NativeObservation) -> bool:
     return False
 
 
+def _end(attempt: Attempt, **known: Any) -> None:
+    """The attempt has ended and its results are due, both or neither: an ended attempt is not asked for again."""
+    with transaction.atomic():
+        Attempt.objects.filter(pk=attempt.pk).update(ended_at=timezone.now(), **known)
+        if attempt.job.job_state is not JobState.CANCELLING:
+            attempt.job.move_to(JobState.STAGING_OUT)
+
+
 def _note_absent(attempt: Attempt) -> bool:
     """Absent is absent: neither done nor failed, unless its exit file tells how it ended."""
     job = attempt.job
     places = places_of(job)
     if _has_ended(attempt, places):
-        Attempt.objects.filter(pk=attempt.pk).update(ended_at=timezone.now())
-        if job.job_state is not JobState.CANCELLING:
-            job.move_to(JobState.STAGING_OUT)
+        _end(attempt)
         return True
     since = attempt.last_seen_at or attempt.submitted_at
     waiting = job.job_state in (JobState.QUEUED, JobState.RUNNING)

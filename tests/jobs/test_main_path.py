@@ -2,9 +2,21 @@
 
 import json
 
+import pytest
+
+from common.errors import StateConflict
+from jobs import lifecycle
+from jobs.backends.base import NativeObservation, Phase, SiteUnavailable
+from jobs.backends.local import LocalBackend
+from jobs.lifecycle import watching
+from jobs.lifecycle.locks import only_one
 from jobs.models import Job
 from jobs.services import command_of, read_log, submit_job
 from jobs.states import JobState
+
+
+def unavailable(*_: object) -> str:
+    raise SiteUnavailable("The line is down.")
 
 
 def test_a_job_runs_and_its_result_is_in_the_project(contributor, project, root, site, run_until_final):
@@ -48,3 +60,33 @@ def test_log_and_progress_can_be_followed_while_it_runs(contributor, behave, run
     assert chunk.text.count("portolan-progress") == 3
     assert chunk.complete
     assert job.progress == {"done": 3, "total": 3, "text": "part 3"}
+
+
+def test_two_workers_that_hear_of_the_end_at_once_lose_no_job(behave, run_until, run_until_final, monkeypatch):
+    job = run_until(behave("write"), JobState.QUEUED)
+    stale = Job.objects.get(pk=job.pk)
+    attempt = job.attempts.get()
+    attempt.job = stale
+    Job.objects.get(pk=job.pk).move_to(JobState.RUNNING)
+    with pytest.raises(StateConflict):
+        watching._note(attempt, NativeObservation(native_id=attempt.native_id, word="COMPLETED", phase=Phase.ENDED))
+    assert job.attempts.get().ended_at is None
+    assert run_until_final(job).job_state is JobState.SUCCEEDED
+
+
+def test_a_site_is_asked_by_one_worker_at_a_time(behave, run_until, site, monkeypatch):
+    run_until(behave("sleep", seconds=60), JobState.QUEUED)
+    monkeypatch.setattr(watching, "asking", lambda site: pytest.fail("it was asked twice at once"))
+    with only_one(site.pk) as mine:
+        assert mine
+        assert lifecycle.observe(site) == []
+
+
+def test_a_first_submission_is_made_without_asking_and_every_other_is_not(behave, run_until, backend, monkeypatch):
+    asked = []
+    monkeypatch.setattr(LocalBackend, "find", lambda self, name: asked.append(name))
+    monkeypatch.setattr(LocalBackend, "submit", unavailable)
+    job = run_until(behave("write"), JobState.SUBMITTING)
+    assert not asked
+    lifecycle.advance(job.pk)
+    assert asked == [job.attempts.get().native_name]
