@@ -20,11 +20,15 @@ from storage.api.acls import AclViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
 from storage.api.links import LinkLogViewSet, LinkViewSet
 from storage.api.projects import ProjectViewSet
+from storage.api.remote import RemoteFileViewSet, RemoteFolderViewSet, RemoteLinkViewSet
+from storage.api.sites import StorageSiteViewSet
 from storage.api.trust import CheckViewSet, DatasetViewSet, DetailsViewSet, ManifestViewSet, UsageViewSet
 from storage.api.uploads import UploadViewSet
 
 app_name = "api"
 PROJECT = "projects/<uuid:project_id>/"
+REMOTE = "remote-folders/<uuid:remote_id>/"
+STORE = "storage-sites/<str:store>/"
 JOB = "jobs/<uuid:job_id>/"
 
 
@@ -116,6 +120,11 @@ files: list[URLPattern] = [
     path(f"{PROJECT}links/", LinkViewSet.as_view({"get": "list", "post": "create"}), name="links"),
     path(f"{PROJECT}links/<uuid:link_id>/", LinkViewSet.as_view({"get": "retrieve", "delete": "destroy"}), name="link"),
     path(f"{PROJECT}links/<uuid:link_id>/log/", LinkLogViewSet.as_view({"get": "list"}), name="link_log"),
+    path(f"{PROJECT}remote-links/", RemoteLinkViewSet.as_view({"get": "list"}), name="remote_links"),
+    path(f"{PROJECT}remote-folders/", RemoteFolderViewSet.as_view({"get": "list", "post": "create"}), name="remotes"),
+    path(f"{PROJECT}{REMOTE}", RemoteFolderViewSet.as_view({"delete": "destroy"}), name="remote"),
+    path(f"{PROJECT}{REMOTE}files/", RemoteFileViewSet.as_view({"get": "list"}), name="remote_files"),
+    path(f"{PROJECT}{REMOTE}links/", RemoteLinkViewSet.as_view({"post": "create"}), name="remote_link"),
     path(f"{PROJECT}files/details/", DetailsViewSet.as_view({"get": "retrieve"}), name="files_details"),
     path(f"{PROJECT}files/manifest/", ManifestViewSet.as_view({"get": "retrieve"}), name="files_manifest"),
     path(f"{PROJECT}usage/", UsageViewSet.as_view({"get": "retrieve"}), name="usage"),
@@ -149,6 +158,9 @@ jobs: list[URLPattern] = [
 ]
 ACCOUNT = "operator/accounts/<uuid:user_id>/"
 operators: list[URLPattern] = [
+    path("storage-sites/", StorageSiteViewSet.as_view({"get": "list", "post": "create"}), name="stores"),
+    path(STORE, StorageSiteViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="store"),
+    path(f"{STORE}probe/", StorageSiteViewSet.as_view({"post": "probe"}), name="store_probe"),
     path("operator/reconcile/", ReconcileViewSet.as_view({"get": "list", "post": "create"}), name="reconcile"),
     path("operator/accounts/", AccountViewSet.as_view({"get": "list"}), name="accounts"),
     path(ACCOUNT, AccountViewSet.as_view({"get": "retrieve"}), name="account"),

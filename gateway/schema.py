@@ -58,6 +58,7 @@ EXAMPLE_IDS = {
     "job_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e05",
     "trash_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e06",
     "link_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e07",
+    "remote_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e08",
     "identity_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e90",
     "suspended_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e20",
     "grant_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e10",

@@ -240,6 +240,7 @@ SPECTACULAR_SETTINGS = {
         "JobStateEnum": "jobs.states.JobState",
         "FolderStateEnum": "storage.models.FolderState",
         "CheckStateEnum": "storage.models.CheckState",
+        "SiteKindEnum": "storage.models.SiteKind",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -256,6 +257,8 @@ UPLOAD_IDLE_DAYS = env.int("UPLOAD_IDLE_DAYS", default=14)
 UPLOAD_DURABILITY = env.str("UPLOAD_DURABILITY", default="disk")
 DOOR_PROCESSES = env.int("DOOR_PROCESSES", default=1)
 LINK_MAX_DAYS = env.int("LINK_MAX_DAYS", default=30)
+# A credential of a remote site can't be taken back, so that it is short.
+REMOTE_LINK_HOURS = env.int("REMOTE_LINK_HOURS", default=12)
 # Servers ("host" or "host:port") from and to which a link may have the door copy.
 COPY_HOSTS = frozenset(env.list("COPY_HOSTS", default=[]))
 # How many proxies of ours stand before the door and add to X-Forwarded-For.

@@ -1,13 +1,20 @@
 """Celery's door to storage: each task loads by id and calls the floor below."""
 
+import logging
+from uuid import UUID
+
 from celery import shared_task
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from storage import acls, checks, filling, quota, sums, trash
-from storage.models import Check, Folder, FolderState
+from storage.models import Check, Folder, FolderState, StorageSite
+from storage.sites import probing
 from storage.uploads import lifecycle as uploads
 
 # Reading a file of a terabyte to its end takes a while; whoever comes second meets a lock and leaves.
 LONG = 6 * 3600
+log = logging.getLogger(__name__)
 
 
 @shared_task
@@ -83,3 +90,19 @@ def tend_checks() -> None:
         run_check.delay(pk)
     for row in sums.missing():
         sums.compute(row)
+
+
+def ring_probe(site_id: UUID) -> None:
+    """A worker will probe the storage site; when the broker is away somebody has to ask again."""
+    try:
+        probe_storage_site.delay(str(site_id))
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("storage site %s: the broker does not answer (%s); it is not probed", site_id, error)
+
+
+@shared_task
+def probe_storage_site(site_id: str) -> None:
+    """The storage site's row says what works there."""
+    site = StorageSite.objects.filter(pk=site_id).first()
+    if site is not None:
+        probing.note(site, probing.probe(site))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import quote
 from uuid import UUID
 
 from django.conf import settings
@@ -28,7 +27,10 @@ from storage.models import Folder, LinkAccess, TransferLink
 from storage.paths import clean, clean_new, ensure_dir
 from storage.services.commands import Command, commands_for
 from storage.services.folders import folder_of, writable_folder
+from storage.sites.base import Ask
+from storage.sites.posix import PosixAdapter, url_of
 
+__all__ = ["create_link", "link_log", "link_of", "links_of", "live_links_of", "may_tend", "revoke_link", "url_of"]
 SHORTEST = timedelta(minutes=1)
 MOST_NETWORKS = 20
 
@@ -69,14 +71,15 @@ def create_link(
     if expected_bytes and Right.WRITE_NEW in rights:
         _check_room(folder, expected_bytes)
     path, is_file = _opened(folder, path, rights)
+    link = TransferLink(
+        label=label.strip(), created_by=user, networks=shown, max_bytes=max_bytes, max_uses=max_uses,
+        expected_bytes=expected_bytes,
+    )  # fmt: skip
+    ask = Ask(path=path, is_file=is_file, rights=frozenset(Right(right) for right in rights), ends_at=expires_at)
     with transaction.atomic():
-        link = TransferLink.objects.create(
-            folder=folder, path=path, is_file=is_file, rights=rights, label=label.strip(), created_by=user,
-            expires_at=expires_at, networks=shown, max_bytes=max_bytes, max_uses=max_uses,
-            expected_bytes=expected_bytes,
-        )  # fmt: skip
+        issued = PosixAdapter(folder=folder, link=link).issue(ask)
         record(folder.project, user, "link.made", path or "/", link=str(link.pk), rights=rights, label=link.label)
-    token, url = tokens.mint(link), url_of(link)
+    token, url = issued.token, issued.addresses[0].url
     return NewLink(link=link, url=url, token=token, commands=commands_for(link, url=url, token=token))
 
 
@@ -86,12 +89,6 @@ def _check_room(folder: Folder, size: int) -> None:
         quota.check_room(folder, size)
     except Unavailable as full:
         raise QuotaExceeded(full.message, code=full.code, hint=full.hint) from full
-
-
-def url_of(link: TransferLink) -> str:
-    """The address of what the link opens; no secret is in it."""
-    name = quote(link.path.rpartition("/")[2]) if link.is_file else ""
-    return f"{settings.DOOR_URL}/links/{link.pk}/{name}"
 
 
 def _end(user: User, expires_in: int) -> datetime:

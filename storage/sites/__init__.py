@@ -1,0 +1,1 @@
+"""Storage sites: one small interface, an adapter for each kind of site."""
