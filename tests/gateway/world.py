@@ -182,7 +182,7 @@ class World:
         self._trash(folder, root)
         self._upload(folder, root)
         self._link(folder)
-        self._remote()
+        _remote(self.project, self.people)
         self._dataset(folder, root)
         return root
 
@@ -192,22 +192,6 @@ class World:
             created_by=self.people["contributor"], expires_at=timezone.now() + timedelta(days=1),
         )  # fmt: skip
         LinkAccess.objects.create(link=link, address="192.0.2.7", operation="read", size=5, outcome="ok")
-
-    def _remote(self) -> None:
-        """Two sites with doors of their own; the project has a folder at one."""
-        words = {"kind": "webdav", "offered": True, "probe": {"ok": True, "limits": [], "checks": []}}
-        words |= {"settings": {"secret_file": "/etc/portolan/dcache.secret", "site_name": "dcache"}}
-        archive = StorageSite.objects.create(
-            name="archive", base_url="https://archive.example.org:2880", prefix="/data/portolan", **words
-        )
-        StorageSite.objects.create(name="tape", base_url="https://tape.example.org", prefix="/portolan", **words)
-        folder = RemoteFolder.objects.create(
-            pk=IDS["remote_id"], project=self.project, site=archive, label="Archive", attached_by=self.people["owner"]
-        )
-        RemoteLink.objects.create(
-            folder=folder, path="raw", rights=["list", "read"], label="For Grace", created_by=self.people["viewer"],
-            expires_at=timezone.now() + timedelta(hours=1),
-        )  # fmt: skip
 
     def _site(self) -> StorageSite:
         site = ensure_default_site()
@@ -256,3 +240,20 @@ class World:
 
 def _person(name: str) -> User:
     return User.objects.create_user(username=name, password="a long password", email=f"{name}@example.org")
+
+
+def _remote(project: Project, people: dict[str, User]) -> None:
+    """Two sites with doors of their own; the project has a folder at one."""
+    words = {"kind": "webdav", "offered": True, "probe": {"ok": True, "limits": [], "checks": []}}
+    words |= {"settings": {"secret_file": "/etc/portolan/dcache.secret", "site_name": "dcache"}}
+    archive = StorageSite.objects.create(
+        name="archive", base_url="https://archive.example.org:2880", prefix="/data/portolan", **words
+    )
+    StorageSite.objects.create(name="tape", base_url="https://tape.example.org", prefix="/portolan", **words)
+    folder = RemoteFolder.objects.create(
+        pk=IDS["remote_id"], project=project, site=archive, label="Archive", attached_by=people["owner"]
+    )
+    RemoteLink.objects.create(
+        folder=folder, path="raw", rights=["list", "read"], label="For Grace", created_by=people["viewer"],
+        expires_at=timezone.now() + timedelta(hours=1),
+    )  # fmt: skip
