@@ -9,6 +9,7 @@ urlpatterns = [
     path("tools/", home.tools, name="tools"),
     path("tools/<slug:tool>/", home.tool, name="tool"),
     path("projects/<uuid:project_id>/jobs/", job.job_list, name="list"),
+    path("projects/<uuid:project_id>/jobs/<int:number>/", job.numbered, name="numbered"),
     path("projects/<uuid:project_id>/people/<uuid:user_id>/remove/", access.member_remove, name="member_remove"),
     path("projects/<uuid:project_id>/people/groups/<uuid:grant_id>/remove/", access.grant_remove, name="grant_remove"),
     path("projects/<uuid:project_id>/leave/", access.leave, name="leave"),

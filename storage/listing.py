@@ -5,19 +5,19 @@ first, then names as people count ("movie 2" before "movie 10"); its cursor is t
 entries that come and go between two pages shift nothing. A larger directory (the disk's own size of it tells, or
 the reading itself) is shown in the disk's order: the kernel goes on from the position (``d_off``) of the last entry
 shown. An entry that exists from the first page to the last is shown once in both orders.
+
+Another order and a part of the names are those of the whole directory too, not of the page: up to ``READ_LIMIT``
+names are read for a part of them, and up to ``SORTED_LIMIT`` that fit are sorted.
 """
 
 from __future__ import annotations
 
-import base64
 import ctypes
-import json
 import os
 import re
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import translate
@@ -26,6 +26,7 @@ from pathlib import Path
 
 from common.errors import NotFound, UserError
 from storage.models import Folder
+from storage.ordering import USUAL, Key, Order, bad_cursor, natural, read_cursor, write_cursor
 from storage.paths import (
     DIRECTORY,
     Inner,
@@ -39,6 +40,7 @@ from storage.paths import (
 )
 
 SORTED_LIMIT = 10_000
+READ_LIMIT = 100_000
 SURELY_LARGE_BYTES = 512 * 1024  # a directory file of this size held more than 10,000 names of usual length
 MAX_PAGE = 1000
 MAX_MATCHES = 100_000
@@ -46,8 +48,6 @@ _HEAD = struct.Struct("=QqHB")  # struct linux_dirent64: d_ino, d_off, d_reclen,
 _SYS_GETDENTS64 = {"x86_64": 217, "aarch64": 61, "riscv64": 61, "ppc64le": 202, "s390x": 220}.get(os.uname().machine)
 _DT_DIR, _DT_LNK, _DT_REG, _DT_UNKNOWN = 4, 10, 8, 0
 _libc = ctypes.CDLL(None, use_errno=True)
-
-Key = tuple[int, list[tuple[int, int, str]], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,46 +80,80 @@ class _Raw:
     offset: int
 
 
-def list_page(root: Path, path: str = "", *, cursor: str = "", limit: int = 100, follow: bool = True) -> Listing:
+def list_page(
+    root: Path, path: str = "", *, cursor: str = "", limit: int = 100, follow: bool = True, order: Order = USUAL
+) -> Listing:
     """The page of ``path`` after ``cursor``, at most ``limit`` (1 to 1000) entries; the hidden area is never in it.
 
-    Without ``follow`` no link on the way to ``path`` is followed, not even one that stays inside.
+    Without ``follow`` no link on the way to ``path`` is followed, not even one that stays inside. With a part of the
+    names asked for, a page of a folder with more than ``READ_LIMIT`` may hold fewer and still have a next one.
     """
     path = clean(path)
     limit = max(1, min(limit, MAX_PAGE))
-    mark = _read_cursor(cursor)
+    mark = read_cursor(cursor, order)
     fd = open_beneath(root, path, DIRECTORY) if follow else open_unlinked(root, path, directory=True)
     try:
         with plain_errors(path):
             surely_large = _SYS_GETDENTS64 is not None and os.fstat(fd).st_size > SURELY_LARGE_BYTES
-            if isinstance(mark, int) or (mark is None and surely_large):
-                return _disk_order(fd, path, mark or 0, limit)
-            names = _names(fd)
-            raw = list(islice(names, SORTED_LIMIT + 1))
-            if len(raw) > SORTED_LIMIT and mark is None and _SYS_GETDENTS64 is not None:
-                return _disk_order(fd, path, 0, limit)
-            if len(raw) > SORTED_LIMIT:  # it grew between two pages, or there are no positions to go on from
-                raw += list(names)
-            return _sorted_page(fd, path, raw, mark, limit)
+            if isinstance(mark, int) or (mark is None and surely_large and not order.match):
+                return _disk_order(fd, path, mark or 0, limit, order)
+            return _sorted_or_not(fd, path, mark, limit, order)
     finally:
         os.close(fd)
 
 
-def _sorted_page(fd: int, path: str, raw: list[_Raw], mark: Key | None, limit: int) -> Listing:
-    keyed = sorted((_key(item), item.name) for item in raw)
-    rest = [pair for pair in keyed if mark is None or pair[0] > mark]
+def _sorted_or_not(fd: int, path: str, mark: Key | None, limit: int, order: Order) -> Listing:
+    names, fitting, large = _names(fd), [], False
+    for number, item in enumerate(names):
+        if order.fits(item.name):
+            fitting.append(item)
+        large = number >= READ_LIMIT or len(fitting) > SORTED_LIMIT
+        if large:
+            break
+    if large and mark is None and _SYS_GETDENTS64 is not None:
+        return _disk_order(fd, path, 0, limit, order)
+    # Where it is large it grew between two pages, or there are no positions to go on from.
+    fitting += [item for item in names if order.fits(item.name)]
+    return _sorted_page(fd, path, fitting, mark, limit, order)
+
+
+def _sorted_page(fd: int, path: str, raw: list[_Raw], mark: Key | None, limit: int, order: Order) -> Listing:
+    keyed = sorted(
+        ((key, item.name) for item in raw if (key := _key(fd, item, order)) is not None), reverse=order.backwards
+    )
+    rest = [pair for pair in keyed if mark is None or (pair[0] < mark if order.backwards else pair[0] > mark)]
     entries = [entry for _, name in rest[:limit] if (entry := _entry(fd, path, name))]
     more = len(rest) > limit
-    return Listing(entries=entries, next_cursor=_write_cursor(rest[limit - 1][0]) if more else "")
+    return Listing(entries=entries, next_cursor=write_cursor(rest[limit - 1][0], order) if more else "")
 
 
-def _disk_order(fd: int, path: str, offset: int, limit: int) -> Listing:
-    with _bad_cursor():
+def _key(fd: int, item: _Raw, order: Order) -> Key | None:
+    """The place of the name in the order; None when it went away while we looked."""
+    if order.by == "name":
+        return order.key(item.name, is_dir=item.is_dir)
+    try:
+        status = os.stat(item.name, dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return None
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return order.key(item.name, is_dir=item.is_dir, value=size if order.by == "size" else status.st_mtime_ns)
+
+
+def _disk_order(fd: int, path: str, offset: int, limit: int, order: Order) -> Listing:
+    with bad_cursor():
         os.lseek(fd, offset, os.SEEK_SET)
-    raw = list(islice(_names(fd), limit + 1))
-    entries = [entry for item in raw[:limit] if (entry := _entry(fd, path, item.name))]
-    more = _write_cursor(raw[limit - 1].offset) if len(raw) > limit else ""
-    return Listing(entries=entries, next_cursor=more, ordered=False)
+    found: list[_Raw] = []
+    more: int | None = None
+    for number, item in enumerate(_names(fd)):
+        if number >= READ_LIMIT or (len(found) == limit and order.fits(item.name)):
+            break
+        more = item.offset
+        if order.fits(item.name):
+            found.append(item)
+    else:
+        more = None
+    entries = [entry for item in found if (entry := _entry(fd, path, item.name))]
+    return Listing(entries=entries, next_cursor="" if more is None else write_cursor(more, order), ordered=False)
 
 
 def _names(fd: int) -> Iterator[_Raw]:
@@ -191,43 +225,6 @@ def _kind(mode: int) -> str:
     if stat.S_ISDIR(mode):
         return "folder"
     return "link" if stat.S_ISLNK(mode) else "other"
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A sort key by which "movie 2" comes before "movie 10"."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts if part]
-
-
-def _key(item: _Raw) -> Key:
-    return (0 if item.is_dir else 1, natural(item.name), item.name)
-
-
-# --- cursors
-
-
-@contextmanager
-def _bad_cursor() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, OverflowError, TypeError, KeyError) as error:
-        raise UserError("This cursor is not one of ours.", code="bad_cursor", field="cursor") from error
-
-
-def _write_cursor(mark: Key | int) -> str:
-    body = {"o": mark} if isinstance(mark, int) else {"d": mark[0], "n": mark[2]}
-    return base64.urlsafe_b64encode(json.dumps(body).encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> Key | int | None:
-    if not cursor:
-        return None
-    with _bad_cursor():
-        body = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if "o" in body:
-            return int(body["o"])
-        name = str(body["n"])
-        return (int(body["d"]), natural(name), name)
 
 
 # --- for jobs

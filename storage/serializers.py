@@ -9,6 +9,7 @@ from projects.roles import Role
 from projects.services import DESCRIPTION_LENGTH, NAME_LENGTH
 from storage.links.rights import Right
 from storage.models import Check, Dataset, Folder, LinkAccess, TransferLink, TrashItem
+from storage.ordering import MATCH_LENGTH, SORTS
 from storage.previews import FORMS
 from storage.services.folders import EMPTY
 from storage.services.links import url_of
@@ -83,11 +84,20 @@ class ListingSerializer(serializers.Serializer):
 
 
 class FilesQuerySerializer(serializers.Serializer):
-    """Which page of which folder."""
+    """Which page of which folder, in which order."""
 
     path = serializers.CharField(max_length=PATH_LENGTH, default="", allow_blank=True, trim_whitespace=False)
     cursor = serializers.CharField(max_length=PATH_LENGTH, default="", allow_blank=True)
     page_size = serializers.IntegerField(min_value=1, max_value=MANY, default=100)
+    sort = serializers.ChoiceField(choices=SORTS, default="name", help_text="Folders stay first.")
+    descending = serializers.BooleanField(default=False)
+    match = serializers.CharField(
+        max_length=MATCH_LENGTH,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="A part of the name in any case of its letters, or with `*` and `?` a pattern of all of it.",
+    )
 
 
 class PathSerializer(Body):

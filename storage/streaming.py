@@ -29,6 +29,11 @@ from storage.paths import open_regular, open_unlinked
 
 CHUNK = 1024 * 1024
 SHOWN_INLINE = {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/json"}
+FRAMED = {
+    "text/html": "sandbox; default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; "
+    "frame-ancestors 'self'",
+    "application/pdf": "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 mimetypes.add_type("application/x-mrc", ".mrc")
 mimetypes.add_type("application/x-mrc", ".mrcs")
@@ -83,6 +88,21 @@ def file_response(opened: OpenFile, request: HttpRequest, *, inline: bool = Fals
         response.status_code = 206
         response["Content-Range"] = f"bytes {start}-{end - 1}/{opened.size}"
     return _with_headers(response, opened, inline=inline)
+
+
+def framed_response(opened: OpenFile, request: HttpRequest) -> HttpResponseBase:
+    """The answer with a PDF or HTML page that a page of ours shows in a frame, and nobody else's.
+
+    HTML is in a sandbox without scripts, forms, this site's origin and anything from elsewhere. A PDF can't be: the
+    browsers' own viewers don't open one there, and keep it apart themselves. Another file is an attachment.
+    """
+    kind = mimetypes.guess_type(opened.name)[0] or ""
+    response = file_response(opened, request)
+    if kind in FRAMED:
+        kept_apart = response["Content-Disposition"].replace("attachment", "inline", 1)
+        response["Content-Disposition"] = kept_apart
+        response["Content-Security-Policy"] = FRAMED[kind]
+    return response
 
 
 def content_response(

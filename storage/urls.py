@@ -17,6 +17,7 @@ urlpatterns = [
     path("projects/<uuid:project_id>/files/retry/", views.retry, name="retry"),
     path("projects/<uuid:project_id>/files/trash/", views.trash, name="trash"),
     path("projects/<uuid:project_id>/files/content/", views.download, name="download"),
+    path("projects/<uuid:project_id>/files/show/", views.show, name="show"),
     path("projects/<uuid:project_id>/files/zip/", views.zip_files, name="zip"),
     path("projects/<uuid:project_id>/files/look/", views.look, name="look"),
     path("projects/<uuid:project_id>/files/pick/", views.pick, name="pick"),

@@ -1,14 +1,16 @@
 """Pages of a project's folder: browse, change, bring, take away, look."""
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import PersonRequest
@@ -16,10 +18,22 @@ from common.errors import PortolanError
 from projects.permissions import get_project
 from projects.roles import Action
 from storage.forms import NewProjectForm
+from storage.ordering import MATCH_LENGTH, SORTS, USUAL, Order
 from storage.services import files, folders, trust
-from storage.streaming import file_response, zip_response
+from storage.streaming import file_response, framed_response, zip_response
 
 PAGE = 100
+HEADS = (("name", "Name"), ("size", "Size"), ("modified", "Changed"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """The head of a column; ``sorted`` is ascending, descending or empty; a click asks for ``descending``."""
+
+    name: str
+    title: str
+    sorted: str
+    descending: str
 
 
 @login_required
@@ -43,16 +57,18 @@ def new_project(request: PersonRequest) -> HttpResponse:
 def browse(request: PersonRequest, project_id: UUID) -> HttpResponse:
     """One folder of the project, a page at a time, with a look at the chosen file beside it."""
     project = get_project(request.user, Action.VIEW, project_id)
-    path, cursor = request.GET.get("path", ""), request.GET.get("cursor", "")
-    listing = files.list_folder(request.user, project_id, path, cursor=cursor, limit=PAGE)
+    path, order = request.GET.get("path", ""), order_in(request.GET)
+    cursor, chosen = request.GET.get("cursor", ""), request.GET.get("look", "")
+    listing = files.list_folder(request.user, project_id, path, cursor=cursor, limit=PAGE, order=order)
     context = {
         "project": project,
         "tab": "files",
+        **{"order": order, "cursor": cursor, "columns": columns(order)},
         "path": path,
         "crumbs": _crumbs(path),
         "listing": listing,
-        "look": request.GET.get("look", ""),
-        "details": _details(request, project_id, request.GET.get("look", "")),
+        "look": chosen,
+        "details": _details(request, project_id, chosen),
         "dataset": trust.dataset_at(request.user, project_id, path),
         "usage": trust.usage(request.user, project_id),
         "undo": [item for item in request.GET.get("deleted", "").split(",") if item],
@@ -165,6 +181,36 @@ def pick(request: PersonRequest, project_id: UUID) -> HttpResponse:
     listing = files.list_folder(request.user, project_id, path, cursor=cursor, limit=PAGE)
     context = {"project": project, "path": path, "crumbs": _crumbs(path), "listing": listing}
     return render(request, "storage/pick.html", context)
+
+
+@login_required
+@require_GET
+@xframe_options_sameorigin
+def show(request: PersonRequest, project_id: UUID) -> HttpResponseBase:
+    """A PDF or a page of HTML for a frame in a page of ours; nothing in it runs or reaches anything."""
+    opened = files.open_file(request.user, project_id, request.GET.get("path", ""))
+    return framed_response(opened, request)
+
+
+def order_in(query: QueryDict) -> Order:
+    """The order that the address asks for; the usual one where it makes no sense."""
+    by = query.get("sort", "")
+    return Order(
+        by=by if by in SORTS else USUAL.by,
+        descending=query.get("descending") == "1",
+        match=query.get("match", "").strip()[:MATCH_LENGTH],
+    )
+
+
+def columns(order: Order) -> list[Column]:
+    """The heads of the list. A first click on a size or date shows the greatest, as people look for those."""
+    found = []
+    for name, title in HEADS:
+        mine = name == order.by
+        down = (not order.descending) if mine else name != "name"
+        direction = ("descending" if order.descending else "ascending") if mine else ""
+        found.append(Column(name=name, title=title, sorted=direction, descending="1" if down else ""))
+    return found
 
 
 def _details(request: PersonRequest, project_id: UUID, path: str) -> trust.FileDetails | None:

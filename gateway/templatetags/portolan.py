@@ -55,15 +55,18 @@ ICONS: dict[str, str] = {
     "x": "M6 6l12 12M18 6L6 18",
 }
 KINDS: dict[str, str] = {
-    ".mrc": "volume", ".map": "volume", ".mrcs": "image", ".tif": "image", ".tiff": "image", ".eer": "image",
+    ".mrc": "volume", ".map": "volume", ".rec": "volume", ".ccp4": "volume", ".mrcs": "image", ".st": "image",
+    ".ali": "image", ".tif": "image", ".tiff": "image", ".eer": "image", ".gif": "image", ".webp": "image",
+    ".tsv": "table",
     ".png": "image", ".jpg": "image", ".jpeg": "image", ".star": "table", ".csv": "table", ".json": "chart",
 }  # fmt: skip
 VIEWERS: dict[str, str] = {
-    ".mrc": "map", ".map": "map", ".mrcs": "image", ".tif": "image", ".tiff": "image", ".png": "image",
+    ".mrc": "map", ".map": "map", ".rec": "map", ".ccp4": "map", ".mrcs": "image", ".st": "image", ".ali": "image",
+    ".tif": "image", ".tiff": "image", ".eer": "image", ".png": "image",
     ".jpg": "image", ".jpeg": "image", ".gif": "image", ".webp": "image", ".star": "table", ".csv": "table",
-    ".tsv": "table", ".json": "text", ".pdf": "pdf", ".vl": "chart",
+    ".tsv": "table", ".json": "text", ".pdf": "pdf", ".html": "html", ".htm": "html", ".vl": "chart",
 }  # fmt: skip
-RAW = frozenset({".mrc", ".mrcs", ".map", ".tif", ".tiff"})
+RAW = frozenset({".mrc", ".mrcs", ".map", ".rec", ".ccp4", ".st", ".ali", ".tif", ".tiff", ".eer"})
 DEEDS: dict[str, str] = {
     "project.created": "made the project",
     "project.cloned": "made a copy",

@@ -48,6 +48,18 @@ def job_list(request: PersonRequest, project_id: UUID) -> HttpResponse:
 
 @login_required
 @require_GET
+def numbered(request: PersonRequest, project_id: UUID, number: int) -> HttpResponse:
+    """The way to the page of the project's job of this number. A copied project has folders of jobs it never ran."""
+    project = get_project(request.user, Right.VIEW, project_id)
+    found = project.jobs.filter(number=number).first() if len(str(number)) < LONGEST_NUMBER else None
+    if found is None:
+        messages.warning(request, f"Job {number} did not run in this project: its folder came with a copy.")
+        return redirect("jobs:list", project_id)
+    return redirect("jobs:job", found.pk)
+
+
+@login_required
+@require_GET
 def job(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The whole page of a job."""
     found = services.get_job(request.user, Right.VIEW, job_id)

@@ -8,7 +8,11 @@
 //   manager.items()    → [{ id, path, size, sent, state, speed, secondsLeft, error, code, verified }]
 //                        state: waiting | uploading | paused | conflict | done | failed | skipped | cancelled
 //                        verified: the door compared a checksum of every byte with ours
+//   manager.clear()      what has ended is no longer among the items
 //   manager.address(id)  → the upload's own address, a secret, for going on elsewhere
+//   manager.unfinished() → [{ path, size, into }]: begun by this browser, not ended, and not among the items; "into" is
+//                        the folder that was the target when they were picked. Picked again there, they go on.
+//   manager.abandon()    those are given up
 //   "change" is dispatched whenever an item has moved; "done" (detail: the item) for each file that is in place.
 //
 // The portal is asked for every file before its first byte (name, quota, path); the answer is its address at the door.
@@ -26,6 +30,8 @@ const PARALLEL_FROM = 128 * 1024 ** 2;
 const RETRY_MS = [0, 1000, 3000, 5000, 10_000, 20_000, ...Array(30).fill(30_000)];
 const PATIENCE = 40;
 const SMOOTH_SECONDS = 3;
+const REMEMBERED = "portolan-upload:";
+const ENDED = ["done", "failed", "skipped", "cancelled"];
 const TUS = { "Tus-Resumable": "1.0.0" };
 const SAYS = {
   0: "The line to the server is cut. It goes on when you press “Try again”.",
@@ -57,7 +63,39 @@ export class UploadManager extends EventTarget {
   }
 
   items() {
-    return this.#items.map(({ file, overwrite, tries, ...shown }) => shown);
+    return this.#items.map(shown);
+  }
+
+  clear() {
+    this.#items = this.#items.filter((item) => !ENDED.includes(item.state));
+    this.#changed();
+  }
+
+  unfinished() {
+    return this.#left().map(({ path, size, into }) => ({ path, size, into }));
+  }
+
+  async abandon() {
+    for (const { key, url } of this.#left()) {
+      localStorage.removeItem(key);
+      await tus.Upload.terminate(url, { retryDelays: [0, 1000] }).catch(() => {});
+    }
+  }
+
+  #left() {
+    const mine = new Set(this.#items.map((item) => this.#key(item)));
+    const begin = `${REMEMBERED}${this.#projectId}:`;
+    const found = [];
+    try {
+      for (const key of Object.keys(localStorage)) {
+        if (!key.startsWith(begin) || mine.has(key)) continue;
+        const [, path, size] = key.slice(begin.length).match(/^(.*):(\d+):\d+$/s) ?? [];
+        if (path) found.push({ key, path, size: Number(size), ...JSON.parse(localStorage.getItem(key)) });
+      }
+    } catch {
+      /* a browser that keeps nothing, or another's entry */
+    }
+    return found.sort((one, other) => one.path.localeCompare(other.path, undefined, { numeric: true }));
   }
 
   add(files, targetPath = "") {
@@ -66,6 +104,7 @@ export class UploadManager extends EventTarget {
       id: crypto.randomUUID(),
       file,
       path: [above, (relativePath || file.name).replace(/^\/+/, "")].filter(Boolean).join("/"),
+      into: above,
       size: file.size,
       sent: 0,
       state: "waiting",
@@ -81,8 +120,7 @@ export class UploadManager extends EventTarget {
     for (const item of made) this.#items.push(item);
     this.#next();
     this.#changed();
-    const ids = new Set(made.map(({ id }) => id));
-    return this.items().filter((item) => ids.has(item.id));
+    return made.map(shown);
   }
 
   pause(id) {
@@ -173,7 +211,7 @@ export class UploadManager extends EventTarget {
         item.sent = item.size;
         item.verified = item.size === 0 || (globalThis.crypto?.subtle !== undefined && !run.unchecked);
         this.#move(item, "done");
-        this.dispatchEvent(new CustomEvent("done", { detail: this.items().find(({ id }) => id === item.id) }));
+        this.dispatchEvent(new CustomEvent("done", { detail: shown(item) }));
       }
     } catch (problem) {
       if (this.#running.get(item.id) === run) this.#failed(item, run, problem);
@@ -309,13 +347,13 @@ export class UploadManager extends EventTarget {
   }
 
   #key(item) {
-    return `portolan-upload:${this.#projectId}:${item.path}:${item.size}:${item.file.lastModified}`;
+    return `${REMEMBERED}${this.#projectId}:${item.path}:${item.size}:${item.file.lastModified}`;
   }
 
   // A browser may keep nothing (private windows, full storage); uploads then just can't go on after it is closed.
   #remembered(item) {
     try {
-      return localStorage.getItem(this.#key(item));
+      return JSON.parse(localStorage.getItem(this.#key(item)))?.url ?? null;
     } catch {
       return null;
     }
@@ -323,7 +361,7 @@ export class UploadManager extends EventTarget {
 
   #remember(item, url) {
     try {
-      localStorage.setItem(this.#key(item), url);
+      localStorage.setItem(this.#key(item), JSON.stringify({ url, into: item.into }));
     } catch {
       /* see above */
     }
@@ -338,6 +376,8 @@ export class UploadManager extends EventTarget {
     }
   }
 }
+
+const shown = ({ file, overwrite, tries, into, ...rest }) => rest;
 
 // "movie.mrc" → "movie (2).mrc"
 export function another(path, number) {

@@ -15,6 +15,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import person
+from storage.ordering import Order
 from storage.serializers import (
     ContentQuerySerializer,
     EmptiedSerializer,
@@ -56,12 +57,18 @@ class FileViewSet(GenericViewSet):
         operation_id="files_list", summary="List a folder", tags=["files"], parameters=[FilesQuerySerializer]
     )
     def list(self, request: Request, project_id: UUID) -> Response:
-        """One page of the folder ``path`` (empty: the project's folder); ``next`` is the address of the next page."""
+        """One page of the folder ``path`` (empty: the project's folder); ``next`` is the address of the next page.
+
+        ``sort``, ``descending`` and ``match`` are about the whole folder. Up to 10,000 entries (that fit) are sorted;
+        of more, ``ordered`` is false and they come in the disk's order. A page of ``match`` looks at 100,000 names at
+        most: in larger folders it may hold few or none and still have a ``next``.
+        """
         query = FilesQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         asked = query.validated_data
+        order = Order(by=asked["sort"], descending=asked["descending"], match=asked["match"])
         listing = files.list_folder(
-            person(request), project_id, asked["path"], cursor=asked["cursor"], limit=asked["page_size"]
+            person(request), project_id, asked["path"], cursor=asked["cursor"], limit=asked["page_size"], order=order
         )
         follow = replace_query_param(request.build_absolute_uri(), "cursor", listing.next_cursor)
         answer = {"results": listing.entries, "next": follow if listing.next_cursor else None}

@@ -17,6 +17,7 @@ from projects.roles import Action
 from storage import archive, sums, trash
 from storage.listing import Entry, Listing, list_page, resolve_pattern, root_of, stat_file, stat_path
 from storage.models import Folder, TrashItem
+from storage.ordering import USUAL, Order
 from storage.paths import clean, clean_new, make_dir, rename_beneath
 from storage.previews import Preview, read_options, render
 from storage.services.folders import folder_of, writable_folder
@@ -43,10 +44,12 @@ def _readable(user: User, action: Action, project_id: UUID | str) -> Folder:
     return folder_of(get_project(user, action, project_id))
 
 
-def list_folder(user: User, project_id: UUID | str, path: str = "", *, cursor: str = "", limit: int = 100) -> Listing:
-    """The page of ``path`` after ``cursor``. UserError ``bad_path`` or ``bad_cursor``; NotFound."""
+def list_folder(
+    user: User, project_id: UUID | str, path: str = "", *, cursor: str = "", limit: int = 100, order: Order = USUAL
+) -> Listing:
+    """The page of ``path`` after ``cursor`` in this order. UserError ``bad_path`` or ``bad_cursor``; NotFound."""
     folder = _readable(user, Action.VIEW, project_id)
-    return list_page(root_of(folder), path, cursor=cursor, limit=limit)
+    return list_page(root_of(folder), path, cursor=cursor, limit=limit, order=order)
 
 
 def matching_files(user: User, project_id: UUID | str, pattern: str) -> list[str]:

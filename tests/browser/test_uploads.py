@@ -1,5 +1,6 @@
 """Uploads, checksums and datasets as a person clicks them."""
 
+import os
 import random
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from tests.browser.conftest import NARROW, shoot, violations
 from tests.live import wait_until
 
+# Many more by hand: UPLOAD_FILES=10000.
+FILES = int(os.environ.get("UPLOAD_FILES", "150"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
@@ -73,6 +76,65 @@ def test_upload_goes_on_while_one_looks_at_other_pages(open_page, instance, proj
     assert found.read_bytes() == (tmp_path / "movie.mrc").read_bytes()
 
 
+def test_cut_upload_goes_on_when_the_same_file_is_picked_again_after_a_reload(open_page, instance, project, tmp_path):
+    movie = tmp_path / "movie.mrc"
+    movie.write_bytes(random.Random(2).randbytes(7_000_000))
+    page = open_page()
+    begun, offsets = [], []
+    page.on("request", lambda sent: begun.append(sent.url) if sent.url.endswith("/uploads/") else None)
+    page.on(
+        "request", lambda sent: offsets.append(int(sent.headers["upload-offset"])) if sent.method == "PATCH" else None
+    )
+    page.goto(f"{instance.url}/projects/{project}/files/")
+    slow_line(page, 1_500_000)
+    choose(page, movie)
+    panel = page.locator("[data-uploads]")
+    # The door has the first piece of 2 MiB where more than that is on its way.
+    wait_until(lambda: page.evaluate("document.querySelector('[data-uploads] li progress')?.value ?? 0") > 0.4)
+    panel.get_by_role("button", name="Pause: movie.mrc").click()
+    panel.get_by_text("Paused, 0 of 1 uploaded").wait_for()
+    panel.get_by_role("button", name="Go on: movie.mrc").click()
+    panel.get_by_role("button", name="Pause: movie.mrc").wait_for()
+    page.reload()
+    page.get_by_text("1 upload stopped midway").wait_for()
+    assert violations(page) == []
+    shoot(page, "upload-unfinished")
+    before = len(offsets)
+    slow_line(page, -1)
+    choose(page, movie)
+    panel.get_by_text("verified").wait_for()
+    assert page.get_by_text("stopped midway").is_hidden()
+    assert len(begun) == 1
+    assert offsets[before] >= 2 * 1024**2
+    assert (root_of(instance, project) / "movie.mrc").read_bytes() == movie.read_bytes()
+    page.locator("table.files").get_by_role("link", name="movie.mrc", exact=True).wait_for()
+
+
+def test_hundreds_of_files_keep_their_tree_and_the_list_follows(open_page, instance, project, tmp_path):
+    paths = [f"grid/square {number % 7}/hole {number % 3}/movie {number}.tif" for number in range(FILES)]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    there = root_of(instance, project)
+    (there / "grid/square 0/hole 0").mkdir(parents=True)
+    (there / paths[0]).write_text("old")
+    (there / paths[21]).write_text("old")
+    page = open_page()
+    page.goto(f"{instance.url}/projects/{project}/files/")
+    choose(page, tmp_path / "grid", folder=True)
+    panel = page.locator("[data-uploads]")
+    panel.get_by_label("The same for all that follow").check()
+    panel.get_by_role("button", name="Replace").click()
+    panel.locator(f"strong:text-is('{FILES} uploaded')").wait_for(timeout=120_000 + 300 * FILES)
+    assert {path: (there / path).read_text() for path in paths} == {path: path for path in paths}
+    page.locator("table.files").get_by_role("link", name="grid", exact=True).wait_for()
+    assert panel.locator("li").count() <= 100
+    assert violations(page) == []
+    shoot(page, "upload-many")
+    panel.get_by_role("button", name="Close").click()
+    assert panel.is_hidden()
+
+
 def test_folder_is_marked_complete_checked_and_unlocked_with_a_reason(open_page, instance, project, tmp_path):
     there = root_of(instance, project) / "grid 7"
     there.mkdir()
@@ -80,12 +142,16 @@ def test_folder_is_marked_complete_checked_and_unlocked_with_a_reason(open_page,
         (there / f"movie {number}.mrc").write_bytes(b"x" * number)
     page = open_page()
     page.goto(f"{instance.url}/projects/{project}/files/?path=grid%207")
-    page.get_by_role("searchbox").fill("movie 1")
-    assert page.locator("table.files tbody tr:visible").count() == 2
-    page.get_by_role("searchbox").fill("")
-    page.get_by_role("button", name="Size").click()
-    page.get_by_role("button", name="Size").click()
+    page.get_by_role("searchbox").press_sequentially("movie 1")
+    page.get_by_text("2 found").wait_for()
+    page.get_by_role("searchbox").fill("none")
+    page.get_by_role("heading", name="No name here fits").wait_for()
+    assert violations(page) == []
+    page.get_by_role("link", name="Show all").click()
+    page.get_by_role("link", name="Size").click()
+    page.locator("th[aria-sort=descending]").wait_for()
     assert page.locator("table.files tbody tr").first.get_attribute("data-name") == "movie 10.mrc"
+    shoot(page, "files-sorted")
     page.get_by_role("link", name="movie 10.mrc", exact=True).focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press(" ")

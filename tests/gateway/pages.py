@@ -13,9 +13,11 @@ ARGUMENTS: dict[str, str] = {
     "identity_id": IDENTITY,
     "provider_id": "example",
     "name": "here",
+    "number": "1",
 }
 QUERIES: dict[str, dict[str, object]] = {
     "storage:download": {"path": "notes.txt"},
+    "storage:show": {"path": "notes.txt"},
     "storage:zip": {"path": "movies"},
     "storage:look": {"path": "notes.txt"},
 }

@@ -118,6 +118,8 @@ ROWS: dict[str, Row] = {
             ({"path": "a\x00b"}, "invalid"),
             ({"page_size": "0"}, "invalid"),
             ({"cursor": "garbage"}, "bad_cursor"),
+            ({"sort": "colour"}, "invalid"),
+            ({"match": "x" * 201}, "invalid"),
         ],
     ),
     "files_make_folder": Row(bad=BAD_PATHS),

@@ -6,6 +6,7 @@ from jobs.cwl.form import ResultHint
 from jobs.models import Attempt, ComputeSite, Job, JobEvent, Result
 from jobs.states import JobState
 from jobs.views.story import cards, phases
+from storage.services.folders import folder_of, folder_root
 
 pytestmark = pytest.mark.django_db
 
@@ -148,3 +149,23 @@ def test_files_of_one_output_share_a_card_and_a_surface_finds_its_colours(make_j
     assert [(card.title, len(card.results)) for card in found] == [("map", 1), ("Shots", 2), ("Res", 1)]
     assert [card.folded for card in found] == [False, True, True]
     assert found[0].colour == made[3]
+
+
+def test_a_file_leads_to_the_job_that_made_it(browser_of, make_job, viewer, stranger, project):
+    made = make_job(JobState.SUCCEEDED)
+    folder = folder_root(folder_of(project)) / "jobs" / f"{made.number}-resolution_map"
+    folder.mkdir(parents=True)
+    (folder / "map.csv").write_text("a,b\n")
+    browser = browser_of(viewer)
+    page = browser.get(f"/projects/{project.pk}/files/", {"look": f"jobs/{folder.name}/map.csv"})
+    way = f"/projects/{project.pk}/jobs/{made.number}/"
+    assert f'href="{way}"' in page.text
+    assert browser.get(way)["Location"] == f"/jobs/{made.pk}/"
+    assert browser_of(stranger).get(way).status_code == 404
+
+
+@pytest.mark.parametrize("number", ["77", "9" * 30])
+def test_a_job_that_ran_elsewhere_leads_to_the_list_with_a_word(browser_of, project, viewer, number):
+    page = browser_of(viewer).get(f"/projects/{project.pk}/jobs/{number}/", follow=True)
+    assert page.status_code == 200
+    assert "did not run in this project" in page.text

@@ -9,6 +9,7 @@ import pytest
 from common.errors import NotFound, UserError
 from storage import listing
 from storage.listing import list_page, resolve_pattern, stat_file
+from storage.ordering import Order
 from storage.services.folders import folder_of
 
 
@@ -222,3 +223,94 @@ def test_stat_of_a_file(tree, folder):
     assert stat_file(folder, "m/x.mrc").kind == "file"
     with pytest.raises(NotFound):
         stat_file(folder, "gone")
+
+
+# --- orders and parts of the names
+
+
+def names(page):
+    return [entry.name for entry in page.entries]
+
+
+@pytest.fixture
+def mixed(root):
+    for number, (name, size) in enumerate([("a1", 30), ("a10", 10), ("a2", 20), ("B", 20)]):
+        (root / name).write_bytes(b"x" * size)
+        os.utime(root / name, (1000 + number, 1000 + number))
+    for name in ("f", "g"):
+        (root / name).mkdir()
+    return root
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        (Order(), ["a1", "a2", "a10", "B"]),
+        (Order(descending=True), ["B", "a10", "a2", "a1"]),
+        (Order(by="size"), ["a10", "a2", "B", "a1"]),
+        (Order(by="size", descending=True), ["a1", "a2", "B", "a10"]),
+        (Order(by="modified"), ["a1", "a10", "a2", "B"]),
+        (Order(by="modified", descending=True), ["B", "a2", "a10", "a1"]),
+    ],
+)
+def test_order_is_that_of_the_whole_folder_over_all_pages(order, found, mixed):
+    (mixed / "f").touch()
+    listed, cursor = [], ""
+    while True:
+        page = list_page(mixed, cursor=cursor, limit=1, order=order)
+        listed += names(page)
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    assert listed[2:] == found
+    assert set(listed[:2]) == {"f", "g"}
+
+
+@pytest.mark.parametrize(
+    ("match", "found"),
+    [
+        ("A1", ["a1", "a10"]),
+        ("a?", ["a1", "a2"]),
+        ("*0", ["a10"]),
+        ("[", []),
+        ("b", ["B"]),
+        ("", ["f", "g", "a1", "a2", "a10", "B"]),
+    ],
+)
+def test_part_of_the_names_or_a_pattern_is_looked_for_in_the_whole_folder(match, found, mixed):
+    assert names(list_page(mixed, order=Order(match=match))) == found
+
+
+def test_accents_match_however_they_are_written(root):
+    (root / "Mu\u0308ller").touch()
+    assert len(list_page(root, order=Order(match="M\u00fcl")).entries) == 1
+
+
+def test_cursor_of_another_order_is_refused(mixed):
+    cursor = list_page(mixed, limit=1, order=Order(by="size")).next_cursor
+    for order in (Order(), Order(by="size", descending=True), Order(by="modified")):
+        with pytest.raises(UserError) as error:
+            list_page(mixed, cursor=cursor, order=order)
+        assert error.value.code == "bad_cursor"
+
+
+def test_large_folder_is_not_sorted_but_searched_to_its_end(root, monkeypatch):
+    monkeypatch.setattr(listing, "SORTED_LIMIT", 50)
+    monkeypatch.setattr(listing, "READ_LIMIT", 60)
+    make(root, [f"f{n}" for n in range(300)])
+    assert not list_page(root, order=Order(by="size", descending=True)).ordered
+    found, cursor, asked = [], "", 0
+    while True:
+        page = list_page(root, cursor=cursor, order=Order(match="f29"))
+        found, asked, cursor = found + names(page), asked + 1, page.next_cursor
+        if not cursor:
+            break
+    assert sorted(found) == sorted(["f29", *(f"f29{n}" for n in range(10))])
+    assert asked == 5
+
+
+def test_few_names_that_fit_are_sorted_also_in_a_folder_too_large_to_be_sorted(root, small_limit):
+    make(root, [f"f{n}" for n in range(200)])
+    page = list_page(root, order=Order(by="name", descending=True, match="f19"))
+    assert page.ordered
+    assert names(page) == [*(f"f19{n}" for n in reversed(range(10))), "f19"]

@@ -119,3 +119,53 @@ def test_a_first_copy_that_failed_is_tried_again_from_the_page(browser_of, proje
     assert browser_of(viewer).post(at(project, "retry")).status_code == 403
     assert browser_of(contributor).post(at(project, "retry"), follow=True).status_code == 200
     assert Folder.objects.get(project=project).state == FolderState.PREPARING
+
+
+def test_the_whole_folder_is_sorted_and_filtered_not_only_the_page(browser_of, filled, viewer, root, monkeypatch):
+    monkeypatch.setattr("storage.views.PAGE", 2)
+    for number in range(5):
+        (root / "raw" / f"m{number}.tif").write_bytes(b"x" * (100 - number))
+    browser = browser_of(viewer)
+    largest = browser.get(at(filled), {"path": "raw", "sort": "size", "descending": "1"})
+    assert [row.name for row in largest.context["listing"].entries] == ["m0.tif", "m1.tif"]
+    assert 'aria-sort="descending"' in largest.text
+    more = browser.get(
+        at(filled), {**largest.wsgi_request.GET.dict(), "cursor": largest.context["listing"].next_cursor}
+    )
+    assert [row.name for row in more.context["listing"].entries] == ["m2.tif", "m3.tif"]
+    found = browser.get(at(filled), {"path": "raw", "match": "M4"})
+    assert [row.name for row in found.context["listing"].entries] == ["m4.tif"]
+    nothing = browser.get(at(filled), {"path": "raw", "match": "other"})
+    assert "No name here fits" in nothing.text
+    odd = browser.get(at(filled), {"path": "raw", "sort": "colour", "descending": "yes"})
+    assert [row.name for row in odd.context["listing"].entries] == ["half1.mrc", "m0.tif"]
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "disposition"),
+    [
+        ("report.html", "sandbox; default-src 'none'", "inline"),
+        ("report.pdf", "default-src 'none'; object-src 'self'", "inline"),
+        ("drawing.svg", "sandbox; default-src 'none'", "attachment"),
+        ("notes.txt", "sandbox; default-src 'none'", "attachment"),
+    ],
+)
+def test_what_a_frame_shows_runs_nothing_and_only_our_pages_frame_it(
+    browser_of, filled, viewer, root, name, policy, disposition
+):
+    (root / name).write_text("<script>alert(1)</script>")
+    answer = browser_of(viewer).get(at(filled, "show"), {"path": name})
+    assert answer["Content-Security-Policy"].startswith(policy)
+    assert "script-src" not in answer["Content-Security-Policy"]
+    assert answer["Content-Disposition"].startswith(disposition)
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "SAMEORIGIN"
+    assert ("frame-ancestors 'self'" in answer["Content-Security-Policy"]) == (disposition == "inline")
+
+
+def test_a_page_of_html_is_looked_at_in_a_sandbox(browser_of, filled, viewer, root):
+    (root / "report.html").write_text("<h1>Report</h1>")
+    page = browser_of(viewer).get(at(filled), {"look": "report.html"})
+    assert (
+        f'<iframe src="{at(filled, "show")}?path=report.html" title="report.html" loading="lazy" sandbox ' in page.text
+    )

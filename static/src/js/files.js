@@ -1,20 +1,48 @@
-// The file browser's small helps: ticking, moving, and uploads by button or by dropping.
+// The file browser's small helps: filtering while one types, ticking, moving, keys, and uploads by button or dropping.
+// The list itself comes sorted and filtered from the server; here it is only asked for again.
+const WAIT_MS = 250;
+let asked;
+// Browsers tick again what was ticked when one comes back to the page.
+addEventListener("pageshow", () => document.querySelector("#files-list")?.dispatchEvent(new Event("change")));
+
 export async function start() {
-  selection(document.querySelector("[data-selection]"));
-  moving();
-  for (const table of document.querySelectorAll("table.files")) {
-    sorting(table);
-    filtering(table);
-    keys(table);
-  }
+  const found = document.querySelector("#files-list");
+  if (found) list(found);
+  filtering(document.querySelector("#files-filter"));
   if (document.querySelector("[data-drop]")) (await import("./upload_panel.js")).start(document.querySelector("[data-drop]"));
 }
 
-function selection(form) {
-  if (!form) return;
-  const all = form.querySelector("[data-all]");
-  const boxes = [...form.querySelectorAll("input[name=paths]")];
-  const bar = form.querySelector("[data-selection-bar]");
+// The list as the server has it now, in place; what is ticked and where one is stays.
+export async function reload(url = location.href) {
+  if (!document.querySelector("#files-list")) return;
+  asked?.abort();
+  asked = new AbortController();
+  const answer = await fetch(url, { headers: { Accept: "text/html" }, credentials: "same-origin", signal: asked.signal });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const [old, fresh] = [document, page].map((one) => one.querySelector("#files-list"));
+  if (!answer.ok || !old || !fresh) return;
+  const ticked = new Set([...old.querySelectorAll("input[name=paths]:checked")].map((box) => box.value));
+  const focused = old.contains(document.activeElement) ? document.activeElement.closest("tr")?.dataset.name : undefined;
+  for (const box of fresh.querySelectorAll("input[name=paths]")) box.checked = ticked.has(box.value);
+  old.replaceWith(fresh);
+  document.querySelector(".usage")?.replaceWith(...page.querySelectorAll(".usage"));
+  const filter = document.querySelector(".files-filter");
+  if (filter) filter.hidden &&= !fresh.querySelector("tbody tr");
+  list(fresh);
+  if (focused !== undefined) [...fresh.querySelectorAll("tbody tr")].find((row) => row.dataset.name === focused)?.querySelector("td.name a")?.focus();
+  return fresh;
+}
+
+function list(made) {
+  selection(made);
+  moving(made);
+  for (const table of made.querySelectorAll("table.files")) keys(table);
+}
+
+function selection(made) {
+  const all = made.querySelector("[data-all]");
+  const boxes = [...made.querySelectorAll("input[name=paths]")];
+  const bar = made.querySelector("[data-selection-bar]");
   if (!all) return;
   all.hidden = false;
   const count = () => {
@@ -28,14 +56,14 @@ function selection(form) {
     boxes.forEach((box) => (box.checked = all.checked));
     count();
   });
-  form.addEventListener("change", count);
-  addEventListener("pageshow", count);
+  made.addEventListener("change", count);
+  count();
 }
 
-function moving() {
+function moving(made) {
   const dialog = document.querySelector("#move-dialog");
   if (!dialog) return;
-  for (const button of document.querySelectorAll("[data-move]")) {
+  for (const button of made.querySelectorAll("[data-move]")) {
     button.hidden = false;
     button.addEventListener("click", () => {
       dialog.querySelector("[name=source]").value = button.dataset.move;
@@ -47,51 +75,28 @@ function moving() {
   }
 }
 
-// By a click on a head: names as people count, sizes, dates; folders stay first.
-const counting = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
-
-function sorting(table) {
-  const heads = [...table.querySelectorAll("th[data-sort]")];
-  for (const head of heads) {
-    const words = head.textContent;
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "sort", textContent: words });
-    head.replaceChildren(button);
-    button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") === "ascending";
-      for (const other of heads) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      sort(table, head.dataset.sort, down ? -1 : 1);
-    });
-  }
-}
-
-function sort(table, by, sign) {
-  const body = table.tBodies[0];
-  const compare = (one, other) => {
-    const folders = (other.dataset.kind === "folder") - (one.dataset.kind === "folder");
-    const [a, b] = [one.dataset[by], other.dataset[by]];
-    return folders || sign * (by === "name" ? counting.compare(a, b) : a - b) || counting.compare(one.dataset.name, other.dataset.name);
+// The whole folder is filtered, on the server, a moment after the last letter.
+function filtering(input) {
+  if (!input || input.dataset.seen) return;
+  input.dataset.seen = "yes";
+  let timer;
+  const ask = async () => {
+    clearTimeout(timer);
+    const url = `${input.form.getAttribute("action")}?${new URLSearchParams(new FormData(input.form))}`;
+    const told = document.querySelector("[data-filter-count]");
+    const made = await reload(url).catch((problem) => problem.name !== "AbortError" && location.assign(url));
+    if (!made) return;
+    history.replaceState(history.state, "", url);
+    const count = made.querySelectorAll("tbody tr").length;
+    told.textContent = input.value.trim() ? `${count}${made.querySelector("[data-more]") ? " and more" : ""} found` : "";
   };
-  body.append(...[...body.rows].sort(compare));
-}
-
-function filtering(table) {
-  const input = document.querySelector("[data-filter]");
-  if (!input) return;
-  input.closest("p").hidden = false;
-  const told = document.querySelector("[data-filter-count]");
-  input.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
   input.addEventListener("input", () => {
-    const word = input.value.trim().toLocaleLowerCase();
-    let count = 0;
-    for (const row of table.tBodies[0].rows) {
-      row.hidden = !row.dataset.name.toLocaleLowerCase().includes(word);
-      if (row.hidden) row.querySelector("input[name=paths]").checked = false;
-      count += !row.hidden;
-    }
-    told.textContent = word ? `${count} of ${table.tBodies[0].rows.length}` : "";
-    input.form.dispatchEvent(new Event("change"));
+    clearTimeout(timer);
+    timer = setTimeout(ask, WAIT_MS);
+  });
+  input.form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask();
   });
 }
 
@@ -100,7 +105,7 @@ function keys(table) {
   table.addEventListener("keydown", (event) => {
     const row = event.target.closest("tbody tr");
     if (!row) return;
-    const rows = [...table.tBodies[0].rows].filter((one) => !one.hidden && one.querySelector("td.name a"));
+    const rows = [...table.tBodies[0].rows].filter((one) => one.querySelector("td.name a"));
     const steps = { ArrowDown: 1, ArrowUp: -1 };
     if (event.key in steps) {
       event.preventDefault();

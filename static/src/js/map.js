@@ -1,22 +1,17 @@
 // A 3-D map: slices along three axes, and a surface that can be turned, at a threshold that can be moved.
+import { flat } from "./image.js";
 import { element, get, preview, tell } from "./parts.js";
 
 const AXES = ["z", "y", "x"];
 
 export async function view(viewer) {
   const info = await (await get(preview(viewer, { form: "info" }))).json();
-  if (info.kind !== "volume") return flat(viewer);
+  if (info.kind !== "volume") return flat(viewer, info);
   const coloured = viewer.dataset.viewer === "map-coloured" && viewer.dataset.colour;
   const surface = element("div", { class: "stack-s" });
   viewer.replaceChildren(element("div", { class: "map-grid" }, surface, slices(viewer, info)), facts(info));
   const { surfaceView } = await import("./surface.js");
   await surfaceView(surface, viewer, coloured ? viewer.dataset.colour : null).catch((error) => tell(surface, error));
-}
-
-// Some files named like maps hold one image.
-function flat(viewer) {
-  const picture = element("img", { class: "viewer-image", alt: viewer.dataset.title ?? "Image", src: preview(viewer, { form: "image", size: 1024 }) });
-  viewer.replaceChildren(picture);
 }
 
 function facts(info) {

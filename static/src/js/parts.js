@@ -2,6 +2,8 @@
 export const content = (viewer, path = viewer.dataset.path) =>
   `/projects/${viewer.dataset.project}/files/content/?path=${encodeURIComponent(path)}`;
 
+export const framed = (viewer) => `/projects/${viewer.dataset.project}/files/show/?path=${encodeURIComponent(viewer.dataset.path)}`;
+
 export const preview = (viewer, options = {}, path = viewer.dataset.path) =>
   `/api/v1/projects/${viewer.dataset.project}/files/preview/?${new URLSearchParams({ path, ...options })}`;
 

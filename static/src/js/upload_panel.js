@@ -1,11 +1,14 @@
 // The panel of uploads: what is on its way, how fast, how long still; pause, go on, cancel; what failed and why; names
 // that are taken. It lives outside the page's content: while files are on their way, links change the content only.
 import { another, UploadManager } from "../uploads.js";
+import { reload } from "./files.js";
 import { followLinks } from "./staying.js";
 import { element } from "./parts.js";
 
-const SHOWN = 200;
+const SHOWN = 100;
 const BUSY = ["uploading", "waiting", "conflict"];
+const ENDED = ["done", "skipped", "cancelled"];
+const LIST_MS = 4000;
 const managers = new Map();
 let panel;
 
@@ -15,7 +18,9 @@ export function start(area) {
     if (!files.length) return;
     panel.hidden = false;
     manager.add(files, area.dataset.path);
+    tellUnfinished(manager, area);
   };
+  tellUnfinished(manager, area);
   for (const label of document.querySelectorAll("[data-upload-button]")) {
     label.hidden = false;
     const input = label.querySelector("input");
@@ -25,6 +30,29 @@ export function start(area) {
     });
   }
   dropping(area, send);
+}
+
+// What a closed page left midway: the same files picked again go on, if one knows which and where.
+function tellUnfinished(manager, area) {
+  const note = document.querySelector("[data-unfinished]");
+  const left = manager.unfinished();
+  note.hidden = !left.length;
+  if (!left.length) return;
+  const there = left.filter(({ into }) => (into ?? "") === area.dataset.path);
+  const named = (there.length ? there : left).slice(0, 3).map(({ path }) => path);
+  const more = (there.length ? there : left).length - named.length;
+  const words = element("p", { class: "grow" }, element("strong", {}, `${left.length} upload${left.length > 1 ? "s" : ""} stopped midway: `), `${named.join(", ")}${more ? ` and ${more} more` : ""}. `);
+  if (there.length) words.append("Choose the same files again here, and they go on where they were.");
+  for (const into of new Set(left.map((one) => one.into ?? ""))) {
+    if (into === area.dataset.path) continue;
+    words.append(" Go on in ", element("a", { href: `/projects/${area.dataset.project}/files/?${new URLSearchParams({ path: into })}` }, into || "the project’s folder"), ".");
+  }
+  const forget = element("button", { class: "button small quiet", type: "button" }, "Give them up");
+  forget.addEventListener("click", async () => {
+    await manager.abandon();
+    tellUnfinished(manager, area);
+  });
+  note.replaceChildren(words, forget);
 }
 
 // One manager for each project, for as long as the document lives.
@@ -66,9 +94,16 @@ function dropping(area, send) {
     area.classList.remove("over");
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const found = [];
-    for (const entry of entries) await walk(entry, "", found);
+    const unread = [];
+    for (const entry of entries) await walk(entry, "", found).catch(() => unread.push(entry.name));
     send(found);
+    if (unread.length) tellUnread(unread);
   });
+}
+
+function tellUnread(names) {
+  panel.hidden = false;
+  panel.querySelector("[data-unread]").textContent = `This browser could not read: ${names.join(", ")}. Choose them with “Upload a folder”.`;
 }
 
 async function walk(entry, above, found) {
@@ -88,51 +123,93 @@ async function walk(entry, above, found) {
 const WORDS = { waiting: "waiting", paused: "paused", done: "done", skipped: "skipped", cancelled: "cancelled" };
 
 function drawing(made) {
-  const title = element("strong", { class: "grow", "aria-live": "polite" });
+  const title = element("strong", { class: "grow" });
+  const spoken = element("span", { class: "visually-hidden", role: "status" });
   const all = element("button", { class: "button small quiet", type: "button" });
   const close = element("button", { class: "button small quiet", type: "button" }, "Close");
-  const asked = element("div", { class: "uploads-asked", role: "alert" });
+  const bar = element("progress", { class: "uploads-all", max: 1, "aria-label": "All uploads" });
+  const unread = element("p", { class: "uploads-note error", role: "alert", "data-unread": true });
+  const asked = element("div", { class: "uploads-asked", role: "alert", hidden: true });
+  const rest = element("p", { class: "uploads-note muted", hidden: true });
   const list = element("ul", { class: "uploads-list", tabindex: "0", "aria-label": "Files on their way" });
   const rows = new Map();
-  let refresh = false;
   let frame = 0;
-  made.append(element("div", { class: "uploads-head" }, title, all, close), asked, list);
+  made.append(element("div", { class: "uploads-head" }, title, spoken, all, close), bar, unread, asked, list, rest);
   all.addEventListener("click", () => {
     const running = every().some((item) => item.state === "uploading");
     for (const manager of managers.values()) running ? manager.pauseAll() : manager.resumeAll();
   });
   close.addEventListener("click", () => {
     made.hidden = true;
-    if (refresh) location.reload();
+    unread.textContent = "";
+    for (const manager of managers.values()) manager.clear();
   });
   const draw = () => {
     frame = 0;
     const items = every();
-    const count = (...states) => items.filter((item) => states.includes(item.state)).length;
-    const open = count("waiting", "uploading", "paused", "conflict");
-    const failed = count("failed");
-    title.textContent = open ? `${open} of ${items.length} on the way${left(items)}` : `${count("done")} uploaded${failed ? `, ${failed} not` : ""}`;
-    all.hidden = open === 0;
+    const tally = {};
+    for (const item of items) tally[item.state] = (tally[item.state] ?? 0) + 1;
+    const count = (...states) => states.reduce((sum, state) => sum + (tally[state] ?? 0), 0);
+    const open = count(...BUSY, "paused");
+    title.textContent = heading(items, count);
+    all.hidden = count("uploading", "waiting", "paused") === 0;
     close.hidden = open > 0;
+    bar.value = share(items);
+    // A reader is told every tenth, not every piece.
+    const told = open ? `${Math.floor(bar.value * 10) * 10} % of ${items.length} uploads` : title.textContent;
+    if (spoken.textContent !== told) spoken.textContent = told;
+    bar.hidden = open === 0;
     all.textContent = count("uploading") ? "Pause all" : "Go on";
     ask(asked, items.filter((item) => item.state === "conflict"));
-    for (const item of shown(items)) row(list, rows, item);
-    refresh ||= count("done") > 0;
-    if (!open && refresh && !failed) setTimeout(() => every().every((item) => ["done", "skipped", "cancelled"].includes(item.state)) && location.reload(), 1200);
+    const drawn = shown(items);
+    const kept = new Set(drawn.map((item) => item.id));
+    for (const [id, old] of rows) if (!kept.has(id) && !old.root.contains(document.activeElement)) (old.root.remove(), rows.delete(id));
+    for (const item of drawn) row(list, rows, item);
+    rest.hidden = drawn.length === items.length;
+    rest.textContent = `and ${items.length - drawn.length} more`;
+    follow(count("done"), open);
   };
   made.redraw = () => (frame ||= requestAnimationFrame(draw));
 }
 
-// Of thousands only some are drawn: first those that need a look or move now.
+// The list of files behind the panel shows what has come, from time to time and at the end.
+const follow = (() => {
+  let [seen, timer] = [0, 0];
+  return (done, open) => {
+    if (done <= seen || (timer && open)) return (seen = Math.min(seen, done));
+    clearTimeout(timer);
+    timer = setTimeout(() => ((timer = 0), reload().catch(() => {})), open ? LIST_MS : 300);
+    seen = done;
+  };
+})();
+
+function heading(items, count) {
+  const [open, done, failed] = [count(...BUSY, "paused"), count("done"), count("failed")];
+  const wrong = failed ? `, ${failed} not` : "";
+  if (!open) return done || failed ? `${done} uploaded${wrong}` : "Nothing was uploaded";
+  if (!count(...BUSY)) return `Paused, ${done} of ${items.length} uploaded${wrong}`;
+  return `${done} of ${items.length} uploaded${wrong}${left(items)}`;
+}
+
+function share(items) {
+  const counted = items.filter((item) => !["skipped", "cancelled"].includes(item.state));
+  const size = counted.reduce((sum, item) => sum + item.size, 0);
+  if (!size) return counted.length ? counted.filter((item) => item.state === "done").length / counted.length : 1;
+  return counted.reduce((sum, item) => sum + item.sent, 0) / size;
+}
+
+// Of thousands only some are drawn: those that need a look or move now, what comes next, and what came last.
 function shown(items) {
   if (items.length <= SHOWN) return items;
-  const rank = (item) => ["failed", "uploading", "paused", "conflict", "waiting"].indexOf(item.state) >>> 0;
-  return [...items].sort((one, other) => rank(one) - rank(other)).slice(0, SHOWN);
+  const ranked = ["failed", "conflict", "uploading", "paused", "waiting"].flatMap((state) => items.filter((item) => item.state === state));
+  const ended = items.filter((item) => ENDED.includes(item.state));
+  return [...ranked, ...ended.reverse()].slice(0, SHOWN);
 }
 
 function ask(area, conflicts) {
   const [first] = conflicts;
   area.hidden = !first;
+  if (!first) delete area.dataset.id;
   if (!first || area.dataset.id === first.id + conflicts.length) return;
   area.dataset.id = first.id + conflicts.length;
   const button = (choice, words) => {
@@ -190,7 +267,8 @@ function newRow(list, rows, item) {
   made.elsewhere.addEventListener("click", () => elsewhere(made));
   made.line = element("div", { class: "upload-info" }, made.info, made.right, made.badge);
   const buttons = element("span", { class: "nowrap" }, made.pause, made.elsewhere, made.cancel);
-  list.append(element("li", {}, element("div", { class: "upload-line" }, made.name, buttons), made.bar, made.line, made.command));
+  made.root = element("li", {}, element("div", { class: "upload-line" }, made.name, buttons), made.bar, made.line, made.command);
+  list.append(made.root);
   rows.set(item.id, made);
   return made;
 }

@@ -1,5 +1,5 @@
 // Finds the viewers of a page and loads the code of each kind when the first of its kind comes near the screen.
-import { content, preview, tell } from "./parts.js";
+import { content, framed, preview, tell } from "./parts.js";
 
 const KINDS = {
   chart: () => import("./chart.js"),
@@ -53,6 +53,9 @@ function choose(choice) {
   if (viewer.dataset.viewer === "image") {
     viewer.querySelector("img").src = preview(viewer, { form: "image", size: 1024 });
     viewer.querySelector("a").href = content(viewer);
+    open(viewer);
+  } else if (viewer.querySelector("iframe")) {
+    for (const part of viewer.querySelectorAll("iframe, a")) part[part.localName === "a" ? "href" : "src"] = framed(viewer);
   } else {
     open(viewer);
   }
