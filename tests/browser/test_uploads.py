@@ -135,7 +135,7 @@ def test_hundreds_of_files_keep_their_tree_and_the_list_follows(open_page, insta
     assert panel.is_hidden()
 
 
-def test_folder_is_marked_complete_checked_and_unlocked_with_a_reason(open_page, instance, project, tmp_path):
+def test_list_is_filtered_sorted_and_used_with_the_keyboard(open_page, instance, project):
     there = root_of(instance, project) / "grid 7"
     there.mkdir()
     for number in (1, 2, 10):
@@ -156,6 +156,15 @@ def test_folder_is_marked_complete_checked_and_unlocked_with_a_reason(open_page,
     page.keyboard.press("ArrowDown")
     page.keyboard.press(" ")
     assert page.get_by_label("Tick movie 2.mrc").is_checked()
+
+
+def test_folder_is_marked_complete_checked_and_unlocked_with_a_reason(open_page, instance, project):
+    there = root_of(instance, project) / "grid 7"
+    there.mkdir()
+    (there / "movie 1.mrc").write_bytes(b"x")
+    (there / "movie 10.mrc").write_bytes(b"x" * 10)
+    page = open_page()
+    page.goto(f"{instance.url}/projects/{project}/files/?path=grid%207")
     page.get_by_role("button", name="Mark complete").click()
     page.locator("[data-yes]").click()
     page.get_by_text("complete", exact=True).wait_for()
