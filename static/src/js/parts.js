@@ -11,7 +11,7 @@ export async function get(url) {
   const answer = await fetch(url, { headers: { Accept: "*/*" }, credentials: "same-origin" });
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.title ? `${problem.title} ${problem.detail ?? ""}` : `The file can't be shown (${answer.status}).`);
+  throw new Error(problem.detail ? [problem.detail, problem.hint].filter(Boolean).join(" ") : `The file can't be shown (${answer.status}).`);
 }
 
 export function tell(viewer, error) {

@@ -74,6 +74,8 @@ function makePanel() {
   const made = document.querySelector("[data-uploads]");
   document.body.append(made);
   drawing(made);
+  // What lies under the panel can be scrolled to.
+  new ResizeObserver(() => (document.body.style.paddingBottom = made.hidden ? "" : `${made.offsetHeight + 32}px`)).observe(made);
   followLinks(busy, made);
   addEventListener("beforeunload", (event) => {
     if (busy()) event.preventDefault();
