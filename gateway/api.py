@@ -18,6 +18,7 @@ from projects.api.invitations import InvitationViewSet
 from projects.api.requests import OwnRequestViewSet, ProjectRequestViewSet
 from storage.api.acls import AclViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
+from storage.api.imports import ImportFileViewSet, ImportManifestViewSet, ImportViewSet
 from storage.api.links import LinkLogViewSet, LinkViewSet
 from storage.api.projects import ProjectViewSet
 from storage.api.remote import RemoteFileViewSet, RemoteFolderViewSet, RemoteLinkViewSet
@@ -29,6 +30,7 @@ app_name = "api"
 PROJECT = "projects/<uuid:project_id>/"
 REMOTE = "remote-folders/<uuid:remote_id>/"
 STORE = "storage-sites/<str:store>/"
+IMPORT = f"{PROJECT}imports/<uuid:import_id>/"
 JOB = "jobs/<uuid:job_id>/"
 
 
@@ -125,6 +127,13 @@ files: list[URLPattern] = [
     path(f"{PROJECT}{REMOTE}", RemoteFolderViewSet.as_view({"delete": "destroy"}), name="remote"),
     path(f"{PROJECT}{REMOTE}files/", RemoteFileViewSet.as_view({"get": "list"}), name="remote_files"),
     path(f"{PROJECT}{REMOTE}links/", RemoteLinkViewSet.as_view({"post": "create"}), name="remote_link"),
+    path(f"{PROJECT}imports/", ImportViewSet.as_view({"get": "list", "post": "create"}), name="imports"),
+    path(IMPORT, ImportViewSet.as_view({"get": "retrieve"}), name="import"),
+    path(f"{IMPORT}start/", ImportViewSet.as_view({"post": "start"}), name="import_start"),
+    path(f"{IMPORT}pause/", ImportViewSet.as_view({"post": "pause"}), name="import_pause"),
+    path(f"{IMPORT}cancel/", ImportViewSet.as_view({"post": "cancel"}), name="import_cancel"),
+    path(f"{IMPORT}files/", ImportFileViewSet.as_view({"get": "list"}), name="import_files"),
+    path(f"{IMPORT}manifest/", ImportManifestViewSet.as_view({"get": "retrieve"}), name="import_manifest"),
     path(f"{PROJECT}files/details/", DetailsViewSet.as_view({"get": "retrieve"}), name="files_details"),
     path(f"{PROJECT}files/manifest/", ManifestViewSet.as_view({"get": "retrieve"}), name="files_manifest"),
     path(f"{PROJECT}usage/", UsageViewSet.as_view({"get": "retrieve"}), name="usage"),

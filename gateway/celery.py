@@ -29,6 +29,7 @@ def set_schedule(sender: Celery, **_: object) -> None:
         "storage.tasks.tend_folders": settings.RECONCILE_SECONDS,
         "storage.tasks.mirror_roles": settings.RECONCILE_SECONDS,
         "storage.tasks.tend_checks": MINUTE,
+        "storage.tasks.tend_imports": 2 * settings.RECONCILE_SECONDS,
         "storage.tasks.measure_folders": 10 * MINUTE,
         "storage.tasks.end_idle_uploads": HOUR,
         "storage.tasks.purge_trash": HOUR,

@@ -68,6 +68,7 @@ EXAMPLE_IDS = {
     "own_request_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e14",
     "check_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e21",
     "dataset_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e22",
+    "import_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e23",
     "failed_id": "3f0e5a52-9f6c-4a5e-8b1d-0c2f7a9d1e77",
 }
 METHODS = {"get", "post", "put", "patch", "delete"}

@@ -241,6 +241,8 @@ SPECTACULAR_SETTINGS = {
         "FolderStateEnum": "storage.models.FolderState",
         "CheckStateEnum": "storage.models.CheckState",
         "SiteKindEnum": "storage.models.SiteKind",
+        "ImportStateEnum": "storage.models.ImportState",
+        "ImportFileStateEnum": "storage.models.ImportFileState",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -261,6 +263,13 @@ LINK_MAX_DAYS = env.int("LINK_MAX_DAYS", default=30)
 REMOTE_LINK_HOURS = env.int("REMOTE_LINK_HOURS", default=12)
 # Servers ("host" or "host:port") from and to which a link may have the door copy.
 COPY_HOSTS = frozenset(env.list("COPY_HOSTS", default=[]))
+# From where projects may import: only these servers ("host", "host:port" or "*.example.org") where any are named, never
+# the refused ones, and addresses inside the operator's own networks only on the servers named as inside.
+IMPORT_HOSTS = frozenset(env.list("IMPORT_HOSTS", default=[]))
+IMPORT_REFUSED_HOSTS = frozenset(env.list("IMPORT_REFUSED_HOSTS", default=[]))
+IMPORT_INSIDE_HOSTS = frozenset(env.list("IMPORT_INSIDE_HOSTS", default=[]))
+# How many imports are worked on at the same time on one machine; each holds a worker process for its turn.
+IMPORTS_AT_ONCE = env.int("IMPORTS_AT_ONCE", default=1)
 # How many proxies of ours stand before the door and add to X-Forwarded-For.
 DOOR_PROXY_HOPS = env.int("DOOR_PROXY_HOPS", default=0)
 TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]

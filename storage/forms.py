@@ -6,7 +6,9 @@ from django import forms
 
 from accounts.models import User
 from projects.models import Project
+from storage.imports.entry import Entry
 from storage.links.rights import Right
+from storage.models import Conflict, ImportKind
 
 
 class NewProjectForm(forms.Form):
@@ -53,6 +55,37 @@ class LinkForm(forms.Form):
             "max_bytes": _bytes(given["max_gigabytes"]),
             "expected_bytes": _bytes(given["expected_gigabytes"]),
         }
+
+
+class ImportForm(forms.Form):
+    """Where files are to be brought from, and to."""
+
+    kind = forms.ChoiceField(choices=ImportKind.choices, initial=ImportKind.WEBDAV)
+    addresses = forms.CharField(max_length=1_000_000, error_messages={"required": "Give the address."})
+    user = forms.CharField(max_length=200, required=False)
+    password = forms.CharField(max_length=4000, required=False, strip=False)
+    region = forms.CharField(max_length=60, required=False)
+    target = forms.CharField(max_length=2000, required=False, strip=False)
+    conflict = forms.ChoiceField(choices=Conflict.choices, initial=Conflict.SKIP)
+
+    def entry(self) -> Entry:
+        """What lets the import in."""
+        given = self.cleaned_data
+        words = {name: given[name] for name in ("user", "password", "region")}
+        return Entry(addresses=given["addresses"].split(), **words)
+
+
+class AgainForm(forms.Form):
+    """What was forgotten when an import stopped."""
+
+    addresses = forms.CharField(max_length=1_000_000, required=False)
+    user = forms.CharField(max_length=200, required=False)
+    password = forms.CharField(max_length=4000, required=False, strip=False)
+
+    def entry(self) -> Entry:
+        """What lets the import in."""
+        given = self.cleaned_data
+        return Entry(addresses=given["addresses"].split(), user=given["user"], password=given["password"])
 
 
 def _bytes(gigabytes: float | None) -> int | None:

@@ -329,3 +329,108 @@ class DavNote(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["folder", "kind", "digest"], name="one_dav_note_per_key")
         ]
+
+
+class ImportKind(models.TextChoices):
+    """What kind of place files are imported from."""
+
+    WEBDAV = "webdav", "Nextcloud, ownCloud or another WebDAV folder"
+    HTTP = "http", "Web folder or files (HTTP)"
+    S3 = "s3", "S3 bucket"
+
+
+class Conflict(models.TextChoices):
+    """What becomes of a file whose name is taken."""
+
+    SKIP = "skip", "Leave it out"
+    RENAME = "rename", "Keep both"
+    REPLACE = "replace", "Replace what is there"
+
+
+class ImportState(models.TextChoices):
+    """How an import stands."""
+
+    LISTING = "listing", "Looking at the source"
+    LISTED = "listed", "Ready to start"
+    RUNNING = "running", "Bringing files"
+    PAUSED = "paused", "Paused"
+    DONE = "done", "Done"
+    FAILED = "failed", "Stopped"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class Import(UUIDModel):
+    """Files that are brought from an outside place into a folder; room for what is still to come is reserved."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="imports")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="imports")
+    kind = models.CharField(max_length=8, choices=ImportKind.choices)
+    source = models.CharField(max_length=2000, help_text="The address for people; nothing secret is in it.")
+    target = models.CharField(max_length=2000, blank=True, help_text="Folder in the project.")
+    conflict = models.CharField(max_length=8, choices=Conflict.choices, default=Conflict.SKIP)
+    starts_itself = models.BooleanField(default=False, help_text="Once it is known what comes, and there is room.")
+    addresses: models.JSONField = models.JSONField(default=list, help_text="Sealed where they may hold a secret.")
+    region = models.CharField(max_length=60, blank=True)
+    secret = models.TextField(blank=True, help_text="Sealed: user and password. Empty once it has ended.")
+    tries = models.IntegerField(default=0, help_text="How often in a row the source could not be listed.")
+    state = models.CharField(max_length=12, choices=ImportState.choices, default=ImportState.LISTING, db_index=True)
+    todo: models.JSONField = models.JSONField(default=list, blank=True, help_text="Places still to be looked at.")
+    files = models.BigIntegerField(default=0)
+    size = models.BigIntegerField(default=0, help_text="Bytes of all files whose size is known.")
+    done_files = models.BigIntegerField(default=0)
+    done_size = models.BigIntegerField(default=0)
+    left_out = models.BigIntegerField(default=0, help_text="Files that were left out because their name was taken.")
+    failed_files = models.BigIntegerField(default=0)
+    moving = models.BigIntegerField(default=0, help_text="Bytes here of files that are not whole yet.")
+    rate = models.BigIntegerField(default=0, help_text="Bytes in a second, lately.")
+    reserved_size = models.BigIntegerField(default=0)
+    reserved_files = models.BigIntegerField(default=0)
+    code = models.CharField(max_length=40, blank=True)
+    problem = models.TextField(blank=True, help_text="Why it does not go on.")
+    turn_at = models.DateTimeField(default=timezone.now, help_text="When a worker last worked on it.")
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    @property
+    def come(self) -> int:
+        """Bytes that are here."""
+        return self.done_size + self.moving
+
+
+class ImportFileState(models.TextChoices):
+    """How one file of an import stands."""
+
+    WAITING = "waiting", "Waiting"
+    DONE = "done", "Done"
+    LEFT_OUT = "left_out", "Left out"
+    FAILED = "failed", "Failed"
+
+
+class ImportFile(models.Model):
+    """One file of an import: where it comes from, what is known of it there, and how much of it is here."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="items")
+    path = models.CharField(max_length=2000, help_text="In the project; where it can't be stored, its name there.")
+    address = models.TextField(blank=True, help_text="Sealed where it may hold a secret.")
+    measured = models.BooleanField(default=True)
+    size = models.BigIntegerField(null=True, blank=True)
+    etag = models.CharField(max_length=300, blank=True)
+    modified = models.CharField(max_length=60, blank=True)
+    sums: models.JSONField = models.JSONField(default=dict, blank=True, help_text="Checksums that the source tells.")
+    state = models.CharField(max_length=12, choices=ImportFileState.choices, default=ImportFileState.WAITING)
+    received = models.BigIntegerField(default=0, help_text="Bytes that are durable here.")
+    tries = models.IntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    code = models.CharField(max_length=40, blank=True)
+    problem = models.TextField(blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    verified = models.CharField(max_length=12, blank=True, help_text="The source's checksum that it was compared with.")
+    inode = models.BigIntegerField(null=True, blank=True, help_text="Of the file that is about to get its name.")
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [models.Index(fields=["run", "state", "id"], name="items_of_import")]

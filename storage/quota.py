@@ -1,4 +1,4 @@
-"""Room in a folder: what is used, what open uploads have reserved, what is left.
+"""Room in a folder: what is used, what uploads and imports have reserved, what is left.
 
 ``used_bytes`` is a counter: events move it, and a periodic task puts it right by measuring. What was deleted counts
 until the trash is emptied, because it still fills the disk.
@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from common.errors import QuotaExceeded, Unavailable
 from storage.listing import root_of
-from storage.models import Folder, Upload, UploadKind, UploadState, UsagePoint
+from storage.models import Folder, Import, Upload, UploadKind, UploadState, UsagePoint
 from storage.paths import HIDDEN
 
 MEASURE_EVERY = timedelta(hours=1)
@@ -35,7 +35,7 @@ _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 class Room:
     """Bytes and files of a folder; limits and what is left are None where there is no quota.
 
-    ``reserved`` is kept for open uploads; ``disk_free`` is the site's.
+    ``reserved`` is kept for open uploads and imports; ``disk_free`` is the site's.
     """
 
     limit: int | None
@@ -82,14 +82,15 @@ def room(folder: Folder) -> Room:
     """The folder's room now."""
     open_ones = Upload.objects.filter(folder=folder, state=UploadState.OPEN)
     reserved = open_ones.aggregate(size=Sum("size"), files=Count("pk", filter=Q(kind=UploadKind.WHOLE)))
+    coming = Import.objects.filter(folder=folder).aggregate(size=Sum("reserved_size"), files=Sum("reserved_files"))
     return Room(
         limit=_first(folder.quota_bytes, folder.site.default_quota_bytes, settings.DEFAULT_QUOTA_BYTES),
         used=folder.used_bytes,
-        reserved=reserved["size"] or 0,
+        reserved=(reserved["size"] or 0) + (coming["size"] or 0),
         disk_free=_disk_free(root_of(folder)),
         limit_files=_first(folder.quota_files, folder.site.default_quota_files, settings.DEFAULT_QUOTA_FILES),
         used_files=folder.used_files,
-        reserved_files=reserved["files"],
+        reserved_files=reserved["files"] + (coming["files"] or 0),
     )
 
 
@@ -107,7 +108,7 @@ def check_room(folder: Folder, size: int, *, files: int = 1) -> None:
         folder = Folder.objects.select_for_update(of=("self",)).select_related("site").get(pk=folder.pk)
     now = room(folder)
     if now.left is not None and size > now.left:
-        taken = f"{in_words(now.used)} used, {in_words(now.reserved)} kept for open uploads"
+        taken = f"{in_words(now.used)} used, {in_words(now.reserved)} kept for what is on its way"
         raise QuotaExceeded(
             f"This needs {in_words(size)}, but the project has {in_words(now.left)} left"
             f" of its {in_words(now.limit or 0)} ({taken}).",
@@ -143,9 +144,9 @@ def note_change(folder: Folder, *, size: int, files: int) -> None:
 
 
 def measure(folder: Folder) -> tuple[int, int]:
-    """(bytes, files) found on disk are the counters now. Trash counts; parts of open uploads do not."""
+    """(bytes, files) found on disk are the counters now. Trash counts; parts of uploads and imports do not."""
     root = root_of(folder)
-    size, files = _measured(root, skip=str(root / HIDDEN / "uploads"))
+    size, files = _measured(root, skip={str(root / HIDDEN / area) for area in ("uploads", "imports")})
     with transaction.atomic():
         Folder.objects.filter(pk=folder.pk).update(used_bytes=size, used_files=files, measured_at=timezone.now())
         UsagePoint.objects.create(folder=folder, size=size, files=files)
@@ -180,13 +181,13 @@ def to_measure() -> list[UUID]:
 
 def measured_below(root: Path) -> tuple[int, int]:
     """(bytes, files) below ``root``, following no link."""
-    return _measured(root, skip="")
+    return _measured(root, skip=set())
 
 
-def _measured(root: Path, *, skip: str) -> tuple[int, int]:
+def _measured(root: Path, *, skip: set[str]) -> tuple[int, int]:
     size = files = 0
     for above, folders, names, fd in os.fwalk(root, follow_symlinks=False):
-        if above == skip:
+        if above in skip:
             folders.clear()
             continue
         for name in names:

@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from storage import acls, checks, filling, quota, sums, trash
+from storage.imports import lifecycle as imports
 from storage.models import Check, Folder, FolderState, StorageSite
 from storage.sites import probing
 from storage.uploads import lifecycle as uploads
@@ -106,3 +107,18 @@ def probe_storage_site(site_id: str) -> None:
     site = StorageSite.objects.filter(pk=site_id).first()
     if site is not None:
         probing.note(site, probing.probe(site))
+
+
+@shared_task(soft_time_limit=LONG, time_limit=LONG + 60)
+def run_imports() -> None:
+    """An import has come further, and another call is queued; a file that can't be gone on with comes in one go."""
+    if imports.take_turn():
+        run_imports.delay()
+
+
+@shared_task
+def tend_imports() -> None:
+    """Imports that nobody goes on with are rung for; what rested for too long has ended."""
+    imports.end_idle()
+    if not imports.is_tended():
+        run_imports.delay()

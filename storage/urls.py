@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from storage import link_views, trust_views, views
+from storage import import_views, link_views, trust_views, views
 
 app_name = "storage"
+IMPORT = "projects/<uuid:project_id>/imports/<uuid:import_id>/"
 urlpatterns = [
     path("projects/new/", views.new_project, name="new_project"),
     path("projects/<uuid:project_id>/", views.browse, name="project"),
@@ -26,6 +27,11 @@ urlpatterns = [
     path("projects/<uuid:project_id>/files/check/", trust_views.check, name="check"),
     path("projects/<uuid:project_id>/files/complete/", trust_views.complete, name="complete"),
     path("projects/<uuid:project_id>/files/unlock/<uuid:dataset_id>/", trust_views.unlock, name="unlock"),
+    path("projects/<uuid:project_id>/imports/", import_views.imports, name="imports"),
+    path(IMPORT, import_views.one, name="import"),
+    path(f"{IMPORT}live/", import_views.live, name="import_live"),
+    path(f"{IMPORT}act/", import_views.act, name="import_act"),
+    path(f"{IMPORT}manifest/", import_views.manifest, name="import_manifest"),
     path("projects/<uuid:project_id>/send/", link_views.send, name="send"),
     path("projects/<uuid:project_id>/links/", link_views.links, name="links"),
     path("projects/<uuid:project_id>/links/<uuid:link_id>/", link_views.link, name="link"),

@@ -93,6 +93,7 @@ class LivePortolan:
             "RECONCILE_SECONDS": "2",
             "USAGE_POLICY_FILE": str(ROOT / "samples" / "usage-policy.txt"),
             "TOOL_DIRS": f"{ROOT / 'jobs' / 'tools'},{TEST_TOOLS}" if TEST_TOOLS.is_dir() else str(ROOT / "jobs/tools"),
+            "IMPORT_INSIDE_HOSTS": "127.0.0.1",
             **self.extra,
         }
 

@@ -18,8 +18,9 @@ from projects.audit import record
 from projects.permissions import get_project
 from projects.roles import Action
 from storage import checks, locks, quota, sums
+from storage.imports.lifecycle import UNFINISHED
 from storage.listing import root_of, stat_path
-from storage.models import Check, CheckState, Dataset, Folder, Upload, UploadState
+from storage.models import Check, CheckState, Dataset, Folder, Import, Upload, UploadState
 from storage.paths import clean, locked_by
 from storage.services.folders import folder_of, writable_folder
 from storage.tasks import run_check
@@ -169,6 +170,10 @@ def mark_complete(user: User, project_id: UUID | str, path: str) -> Dataset:
         raise StateConflict(
             "Files are still being uploaded into this folder.", code="uploads_open", hint="Finish or cancel them first."
         )
+    coming = Import.objects.filter(folder=folder, state__in=UNFINISHED)
+    if any(f"{run.target}/".startswith(f"{path}/") for run in coming if run.target):
+        hint = "Wait for the import's end, or cancel it."
+        raise StateConflict("Files are still being imported into this folder.", code="imports_open", hint=hint)
     made = _lock(user, folder, path)
     locks.write_list(folder)
     _ring(made.check_run)

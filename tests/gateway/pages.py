@@ -27,6 +27,8 @@ FORMS: dict[str, dict[str, object]] = {
     "storage:move": {"path": "notes.txt", "name": "n.txt", "target": "n.txt"},
     "storage:delete": {"paths": "notes.txt", "path": "notes.txt", "sure": "1"},
     "storage:undelete": {"items": EXAMPLE_IDS["trash_id"]},
+    "storage:imports": {"kind": "http", "addresses": "https://data.example.org/set/", "conflict": "skip"},
+    "storage:import_act": {"do": "pause"},
     "storage:change": {"paths": "notes.txt", "do": "delete"},
     "jobs:site": {"scheduler": "local", "cores": "8", "memory_mb": "16000"},
     "jobs:site_new": {"name": "new", "scheduler": "local", "cores": "8", "memory_mb": "16000"},

@@ -24,6 +24,9 @@ from storage.models import (
     Dataset,
     Folder,
     FolderState,
+    Import,
+    ImportFile,
+    ImportState,
     LinkAccess,
     RemoteFolder,
     RemoteLink,
@@ -184,6 +187,7 @@ class World:
         self._link(folder)
         _remote(self.project, self.people)
         self._dataset(folder, root)
+        _import(folder, self.people["contributor"])
         return root
 
     def _link(self, folder: Folder) -> None:
@@ -257,3 +261,20 @@ def _remote(project: Project, people: dict[str, User]) -> None:
         folder=folder, path="raw", rights=["list", "read"], label="For Grace", created_by=people["viewer"],
         expires_at=timezone.now() + timedelta(hours=1),
     )  # fmt: skip
+
+
+def _import(folder: Folder, user: User) -> None:
+    """An import that runs: one of its files is here, one could not come."""
+    run = Import.objects.create(
+        pk=IDS["import_id"], folder=folder, created_by=user, kind="webdav", target="raw",
+        source="https://b2drop.example.org/s/…", state=ImportState.RUNNING, files=3, size=3_000_000_000,
+        done_files=1, done_size=1_000_000_000, failed_files=1, rate=52_000_000, started_at=timezone.now(),
+    )  # fmt: skip
+    digest_of_it = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    ImportFile.objects.create(
+        run=run, path="raw/mic_001.mrc", state="done", size=10**9, received=10**9, sha256=digest_of_it,
+        verified="sha1",
+    )  # fmt: skip
+    ImportFile.objects.create(run=run, path="raw/mic_002.mrc", size=2 * 10**9, received=7 * 10**8)
+    words = {"code": "source_missing", "problem": "The source has nothing at this address (status 404)."}
+    ImportFile.objects.create(run=run, path="raw/mic_003.mrc", state="failed", size=10**9, **words)
