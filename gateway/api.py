@@ -160,6 +160,7 @@ jobs: list[URLPattern] = [
     path(f"{JOB}rerun/", JobViewSet.as_view({"post": "rerun"}), name="job_rerun"),
     path("jobs/<uuid:failed_id>/repair/", JobViewSet.as_view({"post": "repair"}), name="job_repair"),
     path(f"{JOB}events/", JobViewSet.as_view({"get": "events"}), name="job_events"),
+    path(f"{JOB}elements/", JobViewSet.as_view({"get": "elements"}), name="job_elements"),
     path(f"{JOB}outputs/", JobViewSet.as_view({"get": "outputs"}), name="job_outputs"),
     path(f"{JOB}log/", JobViewSet.as_view({"get": "log"}), name="job_log"),
     path(f"{JOB}how/", JobViewSet.as_view({"get": "how"}), name="job_how"),

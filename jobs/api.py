@@ -26,6 +26,7 @@ from jobs import registry, services
 from jobs.models import Job, JobEvent
 from jobs.repairs import Action as Repairing
 from jobs.serializers import (
+    ElementsSerializer,
     EventSerializer,
     HowSerializer,
     JobSerializer,
@@ -176,6 +177,14 @@ class JobViewSet(GenericViewSet):
         page = self.paginate_queryset(JobEvent.objects.filter(job=job).select_related("actor"))
         return self.get_paginated_response(EventSerializer(page, many=True).data)
 
+    @extend_schema(
+        operation_id="jobs_elements", summary="A job's elements", tags=["jobs"], responses=ElementsSerializer
+    )
+    def elements(self, request: Request, job_id: UUID) -> Response:
+        """Where each element of a job that was split stands; none for a job that runs in one piece."""
+        found = services.elements_of(person(request), job_id)
+        return Response(ElementsSerializer({"results": found}).data)
+
     @extend_schema(operation_id="jobs_outputs", summary="A job's outputs", tags=["jobs"], responses=OutputsSerializer)
     def outputs(self, request: Request, job_id: UUID) -> Response:
         """The output files by name, each with the address of its bytes."""
@@ -196,7 +205,8 @@ class JobViewSet(GenericViewSet):
         query = LogQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         asked = query.validated_data
-        chunk = services.read_log(person(request), job_id, asked["stream"], asked["offset"], asked["limit"])
+        where = {name: asked[name] for name in ("stream", "offset", "limit", "element")}
+        chunk = services.read_log(person(request), job_id, **where)
         return Response(LogSerializer(chunk).data)
 
     @extend_schema(operation_id="jobs_how", summary="How a job was made", tags=["jobs"], responses=HowSerializer)

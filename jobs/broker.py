@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from django.db.models import Count, Q
 
@@ -19,7 +20,7 @@ from common.errors import Unavailable, UserError
 from jobs import past
 from jobs.models import ComputeSite, Queue
 from jobs.registry import ToolInfo
-from jobs.requests import Wanted
+from jobs.requests import Split, Wanted
 from jobs.states import ACTIVE
 from storage.models import StorageSite
 
@@ -31,7 +32,7 @@ SCALED = {"cores": "cores", "memory_mb": "MB of memory"}
 class Ask:
     """What is to be placed: ``bytes`` of inputs lie at ``storage``; ``site`` and ``queue`` are the person's wish.
 
-    ``without`` is a site that is not weighed.
+    ``without`` is a site that is not weighed. ``split`` is how the job runs on sites that take ``arrays`` (their keys).
     """
 
     tool: ToolInfo
@@ -42,6 +43,8 @@ class Ask:
     site: str | None = None
     queue: str | None = None
     without: str = ""
+    split: Split | None = None
+    arrays: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ class Candidate:
     site: ComputeSite
     queue: Queue
     wanted: Wanted
+    elements: int = 0
     refused: str = ""
     code: str = ""
     beside: str = ""
@@ -71,7 +75,10 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Where a job is to run and with what; ``reasons`` says why, a sentence each, ``weighed`` the same as data."""
+    """Where a job is to run and with what; ``reasons`` says why, a sentence each, ``weighed`` the same as data.
+
+    With ``elements`` it runs in so many, and the rest is of one of them.
+    """
 
     site: ComputeSite
     queue: str
@@ -82,6 +89,7 @@ class Choice:
     wall_seconds: int | None
     reasons: list[str]
     weighed: list[dict[str, object]]
+    elements: int = 0
 
 
 def ensure_local_site() -> ComputeSite:
@@ -115,6 +123,7 @@ def choose(ask: Ask) -> Choice:
         tasks=best.wanted.tasks, gpus=best.wanted.gpus, wall_seconds=best.wanted.wall_seconds,
         reasons=[f"{one.name}: {one.refused or ' '.join(one.notes)}" for one in (best, *others)],
         weighed=[best.told(chosen=True), *(one.told(chosen=False) for one in others)],
+        elements=best.elements,
     )  # fmt: skip
 
 
@@ -166,13 +175,18 @@ def _weighed(
 ) -> Candidate:
     if refused[0]:
         return Candidate(site=site, queue=queue, wanted=ask.wanted, code=refused[0], refused=refused[1], beside="site")
-    fitted, short = _fitted(ask.wanted, queue)
+    split = ask.split if ask.split is not None and site.pk in ask.arrays else None
+    fitted, short = _fitted(split.each if split else ask.wanted, queue)
     if isinstance(short, tuple):
         field_, words = short
         return Candidate(site=site, queue=queue, wanted=fitted, code="too_large", refused=words, beside=field_)
     copying, notes = _copying(site, ask)
     wait = waits.get(queue.name)
     notes += short
+    if split:
+        notes.append(f"It is split into {split.elements} elements that run side by side.")
+    elif ask.split is not None:
+        notes.append("The site takes no arrays of jobs, so it runs in one piece.")
     if wait is not None:
         notes.append(f"Jobs began after about {in_words(wait)} there.")
     full = _full(site)
@@ -180,7 +194,8 @@ def _weighed(
     notes += [] if site.healthy else ["It does not answer just now."]
     worse = (bool(short), not site.healthy, bool(full))
     rank = (*worse, copying + (wait or 0.0), site.created_at.timestamp(), queue.position)
-    return Candidate(site=site, queue=queue, wanted=fitted, notes=notes, rank=rank)
+    elements = split.elements if split else 0
+    return Candidate(site=site, queue=queue, wanted=fitted, elements=elements, notes=notes, rank=rank)
 
 
 def _fitted(wanted: Wanted, queue: Queue) -> tuple[Wanted, list[str] | tuple[str, str]]:

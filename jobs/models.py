@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import Group, User
 from common.errors import StateConflict
 from common.models import UUIDModel
-from jobs.states import ACTIVE, MOVES, JobState
+from jobs.states import ACTIVE, MOVES, Does, ElementState, JobState
 from projects.models import Project
 from storage.models import StorageSite
 
@@ -129,6 +129,9 @@ class Job(UUIDModel):
     nodes = models.PositiveIntegerField(default=0, help_text="0: as the site likes.")
     gpus = models.PositiveIntegerField(default=0, help_text="On each node.")
     wall_seconds = models.PositiveIntegerField(null=True, blank=True)
+    elements = models.PositiveIntegerField(
+        default=0, help_text="Of the array that it is split into; cores, memory and time are of each. 0: not split."
+    )
     choice: models.JSONField = models.JSONField(
         default=list, blank=True, help_text="Each site and queue that was weighed: {site, queue, chosen, words}."
     )
@@ -207,6 +210,7 @@ class Attempt(UUIDModel):
     number = models.PositiveIntegerField()
     site = models.ForeignKey(ComputeSite, on_delete=models.PROTECT, related_name="attempts")
     queue = models.CharField(max_length=100, blank=True)
+    does = models.CharField(max_length=10, choices=Does.choices, default=Does.ALL, blank=True)
     staged = models.BooleanField(default=False, help_text="Its files were copied to the site.")
     staging: models.JSONField = models.JSONField(
         default=dict, blank=True, help_text="{files, bytes, seconds} of the way in."
@@ -244,6 +248,38 @@ class Attempt(UUIDModel):
     def work_path(self) -> str:
         """Where the command runs and writes, in the project folder; it can be looked at while the job runs."""
         return f"{self.job.folder_path}/work-{self.number}"
+
+
+class Element(UUIDModel):
+    """One try of one element of a job's array. Its row in the last attempt that had it tells where it stands."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="elements")
+    index = models.PositiveIntegerField(help_text="In the job, from 0 on.")
+    place = models.PositiveIntegerField(help_text="In the attempt's array, from 0 on.")
+    state = models.CharField(max_length=10, choices=ElementState.choices, default=ElementState.WAITING)
+    native_id = models.CharField(max_length=120, blank=True)
+    last_word = models.CharField(max_length=100, blank=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    began_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+    signal = models.IntegerField(null=True, blank=True)
+    evidence: models.JSONField = models.JSONField(default=dict, blank=True, help_text="The exit file, as found.")
+    failure: models.JSONField = models.JSONField(default=dict, blank=True, help_text="{code, message, hint, input}")
+
+    class Meta:
+        ordering: ClassVar = ["place"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["attempt", "index"], name="element_once_an_attempt")]
+
+    @property
+    def number(self) -> int:
+        """As people count it."""
+        return self.index + 1
+
+    @property
+    def element_state(self) -> ElementState:
+        """The state as the enum."""
+        return ElementState(self.state)
 
 
 class Observation(models.Model):

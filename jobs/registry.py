@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core import checks
 
 from common.errors import UserError
-from jobs.cwl import FormHint, Tool, ToolError, form_hint, input_schema, load_tool
+from jobs.cwl import FormHint, Scatter, Tool, ToolError, form_hint, input_schema, load_tool, scatter_rule
 from jobs.cwl.model import all_files_in
 
 TOOL_FILE = "tool.cwl"
@@ -25,7 +25,8 @@ class ToolInfo:
     """A tool as pages, API and jobs see it. ``digest`` is the SHA-256 over all that runs, so it changes with a script.
 
     ``schema`` is the JSON Schema of the inputs; ``form`` the hint with groups, sample, queue and results; ``software``
-    has the version of each package that the tool is known to work with, by name ("RELION": "3.1.3").
+    has the version of each package that the tool is known to work with, by name ("RELION": "3.1.3"). ``scatter`` is the
+    rule by which a job over many files is split, None where it is not.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ToolInfo:
     form: FormHint
     digest: str
     tool: Tool
+    scatter: Scatter | None = None
 
     @property
     def results(self) -> tuple[Any, ...]:
@@ -119,6 +121,7 @@ def _parsed(folder: Path) -> ToolInfo:
         form=form,
         digest=_digest(tool),
         tool=tool,
+        scatter=scatter_rule(tool),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from jobs.models import Attempt, Job
+from jobs.models import Attempt, Element, Job
 from jobs.states import JobState
 
 
@@ -21,11 +21,15 @@ class FailureClass(StrEnum):
 
 
 class Action(StrEnum):
-    """What a person may do with a failed job. ``recover`` goes on in the phase that failed, the others begin anew."""
+    """What a person may do with a failed job. ``recover`` goes on in the phase that failed, the others begin anew.
+
+    Of a job in elements all but ``restart`` keep those that are done.
+    """
 
     MORE_MEMORY = "more_memory"
     MORE_TIME = "more_time"
     OTHER_SITE = "other_site"
+    RETRY = "retry"
     RESTART = "restart"
     RECOVER = "recover"
 
@@ -62,9 +66,9 @@ FACTOR = 2
 LEAST_SECONDS = 3600
 
 
-def class_of(job: Job) -> FailureClass:
-    """The kind of the job's failure, by its code."""
-    return CLASSES.get(str(job.failure.get("code")), FailureClass.USER)
+def class_of(failed: Job | Element) -> FailureClass:
+    """The kind of the failure, by its code."""
+    return CLASSES.get(str(failed.failure.get("code")), FailureClass.USER)
 
 
 def phase_of(attempt: Attempt | None) -> FailedPhase:
@@ -106,6 +110,9 @@ def repairs_of(job: Job, attempt: Attempt | None) -> list[Repair]:
     if phase is FailedPhase.ON_SITE and kind in (FailureClass.NODE, FailureClass.SITE):
         found.append(Repair(action=Action.RECOVER, title="Look once more",
                             words="Its exit code and results may have arrived since."))  # fmt: skip
+    if job.elements:
+        found.append(Repair(action=Action.RETRY, title="Retry what failed",
+                            words="Elements that are done are kept; only the others run again."))  # fmt: skip
     words = "It starts again from the beginning, as a new attempt with the same inputs."
     found.append(Repair(action=Action.RESTART, title="Start again", words=words))
     if kind is not FailureClass.USER:

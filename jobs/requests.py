@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import PortolanError
-from jobs.cwl.form import Growth
+from jobs.cwl import chunk, elements_of
+from jobs.cwl.form import Growth, QueueHint
 from jobs.cwl.model import all_files_in
 from jobs.registry import ToolInfo
 from storage.paths import open_regular
@@ -32,12 +33,36 @@ class Wanted:
     firm: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A job in ``elements`` of an array; ``each`` is what one of them asks for."""
+
+    elements: int
+    each: Wanted
+
+
 def wanted(info: ToolInfo, order: Mapping[str, Any], root: Path, **given: int | None) -> Wanted:
     """What a job of the tool with these inputs asks for; ``given`` (cores, memory_mb, wall_seconds) counts most.
 
     ``order`` has its files looked up, with paths below ``root``.
     """
-    hint, least = info.form.queue, info.tool.requirement("ResourceRequirement") or {}
+    return _wanted(info, info.form.queue, order, root, given)
+
+
+def split(info: ToolInfo, order: Mapping[str, Any], root: Path, whole: Wanted, **given: int | None) -> Split | None:
+    """How the tool's rule splits the job; None where it does not, or the person asked for several MPI processes."""
+    rule = info.scatter
+    count = elements_of(rule, order) if rule is not None and whole.tasks == 1 else 0
+    if rule is None or not count:
+        return None
+    one = {**order, rule.over: chunk(order[rule.over], count, 0)}
+    return Split(elements=count, each=_wanted(info, rule.queue or info.form.queue, one, root, given))
+
+
+def _wanted(
+    info: ToolInfo, hint: QueueHint, order: Mapping[str, Any], root: Path, given: Mapping[str, int | None]
+) -> Wanted:
+    least = info.tool.requirement("ResourceRequirement") or {}
     found: dict[str, float] = {
         "cores": hint.cores or _number(least.get("coresMin")) or 1,
         "memory_mb": hint.memory_mb or _number(least.get("ramMin")) or 1024,

@@ -6,10 +6,11 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.serializers import Body, PersonSerializer
-from jobs.models import Job, JobEvent, Result
-from jobs.repairs import Action, repairs_of
+from jobs.cwl.scatter import MOST_ELEMENTS
+from jobs.models import Element, Job, JobEvent, Result
+from jobs.repairs import Action, class_of, repairs_of
 from jobs.services.access import Running
-from jobs.states import JobState
+from jobs.states import ElementState, JobState
 from projects.roles import Role
 from projects.services.rules import PURPOSE_LENGTH
 from storage.models import TransferLink, Upload
@@ -91,6 +92,7 @@ class JobSerializer(serializers.ModelSerializer):
             "tasks",
             "gpus",
             "wall_seconds",
+            "elements",
             "choice",
             "folder",
             "submitted_by",
@@ -153,6 +155,7 @@ class PlanSerializer(serializers.Serializer):
     tasks = serializers.IntegerField(help_text="MPI processes.")
     gpus = serializers.IntegerField(help_text="On each node.")
     wall_seconds = serializers.IntegerField(allow_null=True)
+    elements = serializers.IntegerField(help_text="Of an array; the resources are of each. 0: it runs in one piece.")
     weighed = WeighedSerializer(many=True, help_text="Every queue of every site.")
     inputs = serializers.DictField(source="job_order", help_text="With patterns resolved and defaults filled in.")
     command = serializers.CharField()
@@ -208,8 +211,40 @@ class OutputsSerializer(serializers.Serializer):
     results = ResultSerializer(many=True)
 
 
+class ElementSerializer(serializers.ModelSerializer):
+    """The newest try of one element of a job."""
+
+    number = serializers.IntegerField(read_only=True, help_text="From 1 on, in the order of the files.")
+    attempt = serializers.IntegerField(source="attempt.number", read_only=True)
+    state = serializers.ChoiceField(choices=ElementState.choices, read_only=True)
+    word = serializers.CharField(source="last_word", read_only=True, help_text="The scheduler's own, as last heard.")
+    failure = serializers.DictField(read_only=True, help_text="{code, message, hint, input} of one that failed.")
+    failure_class = serializers.SerializerMethodField(help_text="Whose fault it is; empty for one that did not fail.")
+
+    class Meta:
+        model = Element
+        fields = ("number", "state", "attempt", "native_id", "word", "exit_code", "signal", "failure", "failure_class",
+                  "began_at", "ended_at")  # fmt: skip
+        read_only_fields = fields
+
+    def get_failure_class(self, element: Element) -> str:
+        """By the failure's code."""
+        return class_of(element).value if element.failure else ""
+
+
+@extend_schema_serializer(many=False)
+class ElementsSerializer(serializers.Serializer):
+    """All elements of a job, in order."""
+
+    results = ElementSerializer(many=True)
+
+
 class LogQuerySerializer(serializers.Serializer):
     """Which piece of which log."""
+
+    element = serializers.IntegerField(
+        min_value=1, max_value=MOST_ELEMENTS, default=None, allow_null=True, help_text="That element's own log."
+    )
 
     stream = serializers.ChoiceField(choices=["stdout", "stderr"], default="stdout")
     offset = serializers.IntegerField(min_value=0, max_value=2**63 - 1, default=0)

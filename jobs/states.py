@@ -29,6 +29,29 @@ class JobState(models.TextChoices):
         return COLOURS[self]
 
 
+class Does(models.TextChoices):
+    """What an attempt does of a job: everything, the elements of an array that are not in yet, or their merge."""
+
+    ALL = "", "Everything"
+    ELEMENTS = "elements", "Elements"
+    MERGE = "merge", "Merge"
+
+
+class ElementState(models.TextChoices):
+    """Where one try of an element stands. ``dropped`` is one whose result is not wanted any more."""
+
+    WAITING = "waiting", "Waiting"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    DROPPED = "dropped", "Given up"
+
+    @property
+    def colour(self) -> str:
+        """The name of the colour token that the pages use."""
+        return {"done": "success", "failed": "danger", "running": "active", "waiting": "info"}.get(self, "neutral")
+
+
 S = JobState
 FINAL: frozenset[JobState] = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
 ACTIVE: frozenset[JobState] = frozenset(JobState) - FINAL

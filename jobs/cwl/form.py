@@ -89,7 +89,7 @@ class FormHint:
 
 def form_hint(tool: Tool) -> FormHint:
     """The tool's form hint; every name in it is an input or output of the tool. ToolError where it is not."""
-    hint = _find(tool)
+    hint = hint_of(tool, "Form")
     if hint is None:
         return FormHint()
     if unknown := sorted(set(hint) - _FIELDS):
@@ -101,7 +101,7 @@ def form_hint(tool: Tool) -> FormHint:
         groups=groups,
         sample=hint.get("sample") or {},
         methods=_methods(hint.get("methods")),
-        queue=_queue(hint.get("queue") or {}),
+        queue=queue_hint(hint.get("queue") or {}),
         expected_seconds=hint.get("expected_seconds"),
         results=results,
         programs=tuple(hint.get("programs") or ()),
@@ -110,10 +110,11 @@ def form_hint(tool: Tool) -> FormHint:
     return found
 
 
-def _find(tool: Tool) -> CwlObject | None:
+def hint_of(tool: Tool, kind: str) -> CwlObject | None:
+    """The tool's hint ``portolan:<kind>``, under whatever prefix it has; None without one."""
     for name, hint in tool.hints.items():
         prefix, _, rest = name.partition(":")
-        if name == f"{NAMESPACE}Form" or (rest == "Form" and tool.namespaces.get(prefix) == NAMESPACE):
+        if name == f"{NAMESPACE}{kind}" or (rest == kind and tool.namespaces.get(prefix) == NAMESPACE):
             return hint
     return None
 
@@ -131,7 +132,8 @@ def _result(item: CwlObject) -> ResultHint:
     )
 
 
-def _queue(item: CwlObject) -> QueueHint:
+def queue_hint(item: CwlObject) -> QueueHint:
+    """What is said under ``queue``; ToolError for a measure that is none."""
     grows = []
     for one in item.get("grows") or []:
         for what in [name for name in GROWING if name in one]:
@@ -148,6 +150,13 @@ def _queue(item: CwlObject) -> QueueHint:
         tasks=str(item.get("tasks") or ""),
         grows=tuple(grows),
     )
+
+
+def check_grown(tool: Tool, queue: QueueHint) -> None:
+    """ToolError unless the queue grows with inputs of the tool."""
+    inputs = {parameter.name for parameter in tool.inputs}
+    if unknown := sorted({one.input for one in queue.grows} - inputs):
+        raise ToolError(f"'{tool.name}' grows with what it does not have: {', '.join(unknown)}.")
 
 
 def _methods(value: Any) -> tuple[CwlObject, ...]:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jobs.lifecycle.parts import LOGS
 from jobs.lifecycle.places import Places, read_head, write_json
-from jobs.lifecycle.starting import COMMAND_FILE, INPUTS_FILE, STDERR, STDOUT, input_paths
+from jobs.lifecycle.starting import COMMAND_FILE, INPUTS_FILE, MERGE_FILE, STDERR, STDOUT, input_paths
 from jobs.models import Attempt, Job, Result
 from jobs.provenance import CrateFile, Run, crate_of, summed
 from jobs.registry import ToolInfo
@@ -54,7 +55,7 @@ def _run(job: Job, attempt: Attempt, info: ToolInfo, places: Places, error: str)
 def _software(info: ToolInfo, places: Places) -> dict[str, str]:
     """The versions with which it ran, as its logs tell; those that the tool asks for where they tell nothing."""
     said = {"Python": platform.python_version()}
-    for name in (STDERR, STDOUT):
+    for name in (STDERR, STDOUT, *_element_logs(places)):
         said |= software_in(read_head(places.root, f"{places.folder}/{name}", LOG_BYTES))
     known = {name.lower() for name in said}
     return said | {name: version for name, version in info.software.items() if name.lower() not in known}
@@ -112,11 +113,17 @@ def _outputs(places: Places, results: Iterable[Result]) -> list[CrateFile]:
 
 def _logs(places: Places) -> list[CrateFile]:
     found = []
-    for name in (INPUTS_FILE, COMMAND_FILE, STDOUT, STDERR):
+    for name in (INPUTS_FILE, COMMAND_FILE, MERGE_FILE, STDOUT, STDERR, *_element_logs(places)):
         path = places.path(f"{places.folder}/{name}")
         if path.is_file() and not path.is_symlink():
             found.append(CrateFile(path=name, size=path.stat().st_size))
     return found
+
+
+def _element_logs(places: Places) -> list[str]:
+    """The logs of a job's elements, in order, as paths in its folder."""
+    above = places.path(f"{places.folder}/{LOGS}")
+    return [f"{LOGS}/{one.name}" for one in sorted(above.iterdir())] if above.is_dir() else []
 
 
 def _from_crate(path: str, places: Places) -> str:

@@ -16,22 +16,23 @@ from django.utils import timezone
 
 from common.errors import QuotaExceeded, Unavailable
 from jobs.backends import supervisor
-from jobs.backends.base import Backend, Cause, Phase, SiteUnavailable
+from jobs.backends.base import Backend, Phase, SiteUnavailable, element_name
 from jobs.cwl import OutputError, collect_outputs
 from jobs.cwl.model import all_files_in
-from jobs.lifecycle import staging
+from jobs.lifecycle import gathering, parts, staging
 from jobs.lifecycle.crate import write_crate
 from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, read_tail, write_json
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking, backend_of
 from jobs.lifecycle.starting import STDERR, command_for, latest
 from jobs.lifecycle.watching import note_progress
+from jobs.lifecycle.weighing import weighed, without_evidence
 from jobs.models import Attempt, Job, Result
 from jobs.provenance import summed
 from jobs.registry import ToolInfo, get_tool
 from jobs.repairs import RETRIED
 from jobs.results import Failure, failure_of, found_outputs, full_disk
-from jobs.states import JobState
+from jobs.states import Does, JobState
 from storage.paths import ensure_dir, exists_beneath, inner, remove_beneath, rename_beneath
 from storage.quota import measured_below, note_change
 from storage.services.folders import folder_of
@@ -46,13 +47,16 @@ def collect(job: Job) -> None:
     """The job has succeeded with its results, or failed with what to change; nothing happens while evidence is due."""
     attempt, places, info = latest(job), places_of(job), get_tool(job.tool)
     reached("collect.begun")
+    if attempt.does == Does.ELEMENTS:
+        _collect_elements(job, attempt, info, places)
+        return
     if attempt.staged:
         staging.bring_home(job, attempt, places)
     evidence = read_json(places.root, inner(AREA, attempt.pk.hex, supervisor.EXIT_FILE))
     if evidence is None:
         if _may_still_come(attempt):
             return
-        without = _without_evidence(job, attempt, info)
+        without = without_evidence(attempt.evidence, info.title, job.memory_mb, attempt.site.name)
         fail(job, full_disk(info.title) if _is_full(places) and without.code == "site_error" else without, attempt)
         return
     evidence = weighed(evidence, attempt.evidence.get("cause") or "")
@@ -77,10 +81,20 @@ def collect(job: Job) -> None:
     succeed(job, attempt, info, places, outputs)
 
 
+def _collect_elements(job: Job, attempt: Attempt, info: ToolInfo, places: Places) -> None:
+    """The array's results are about to be merged, or the job has failed; nothing happens while evidence is due."""
+    failure = gathering.gather(job, attempt, info, places)
+    if failure is not None:
+        fail(job, failure, attempt)
+    elif job.job_state is JobState.STAGING_IN:
+        _drop_scratch(attempt, places)
+        _drop_copies(attempt)
+
+
 def _said(job: Job, attempt: Attempt, info: ToolInfo, places: Places) -> str:
     """The end of stderr, also where the tool sends it to a file of its own."""
     where = f"{places.folder}/{STDERR}"
-    if info.tool.stderr:
+    if info.tool.stderr and attempt.does == Does.ALL:
         where = f"{attempt.work_path}/{command_for(job, attempt, info, places, must_exist=False).stderr}"
     return read_tail(places.root, where, ERROR_BYTES)
 
@@ -96,6 +110,7 @@ def succeed(job: Job, attempt: Attempt, info: ToolInfo, places: Places, outputs:
     results = [_result(job, places, one) for one in found_outputs(info, outputs)]
     write_json(places.root, f"{places.folder}/{OUTPUTS_FILE}", _told(outputs, places))
     write_crate(job, attempt, info, places, results)
+    parts.drop_work(job, places)
     reached("collect.crate_written")
     with transaction.atomic():
         job.results.all().delete()
@@ -132,7 +147,7 @@ def fail(job: Job, failure: Failure, attempt: Attempt | None = None) -> None:
 
 
 def _is_tried_again(job: Job, failure: Failure, attempt: Attempt) -> bool:
-    left = settings.JOB_RETRIES - (attempt.number - 1)
+    left = _retries_left(attempt)
     if failure.code not in RETRIED or left <= 0 or job.job_state is not JobState.STAGING_OUT:
         return False
     with transaction.atomic():
@@ -142,6 +157,13 @@ def _is_tried_again(job: Job, failure: Failure, attempt: Attempt) -> bool:
         reached("retry.before_record")
     reached("retry.recorded")
     return True
+
+
+def _retries_left(attempt: Attempt) -> int:
+    if attempt.does == Does.ELEMENTS:
+        return gathering.retries_left(attempt)
+    tries = Attempt.objects.filter(job=attempt.job_id, does=attempt.does, number__lte=attempt.number).count()
+    return settings.JOB_RETRIES + 1 - tries
 
 
 def cancel(job: Job) -> None:
@@ -164,6 +186,7 @@ def cancel(job: Job) -> None:
         keep_evidence(attempt, evidence)
     with transaction.atomic():
         Attempt.objects.filter(pk=attempt.pk, ended_at__isnull=True).update(ended_at=timezone.now())
+        gathering.drop_unended(attempt)
         job.move_to(JobState.CANCELLED)
         reached("cancel.before_record")
     reached("cancel.recorded")
@@ -172,6 +195,8 @@ def cancel(job: Job) -> None:
 
 
 def _is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
+    if attempt.does == Does.ELEMENTS:
+        return _array_is_over(backend, attempt, places)
     native_id = attempt.native_id or backend.find(attempt.native_name)
     if native_id is None:
         # The site never had it. Should a lost call still reach the site, that copy finds this fence and leaves.
@@ -184,6 +209,24 @@ def _is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
     backend.cancel(native_id)
     seen = backend.poll([native_id]).get(native_id)
     return seen is None or seen.phase in (Phase.ENDED, Phase.LOST)
+
+
+def _array_is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
+    indices = [one.index for one in attempt.elements.all()]
+    found = parts.native_ids(attempt) or backend.find_array(attempt.native_name, len(indices))
+    if not found:
+        # As for a single job: the site has nothing of it, or a part that a killed worker had handed over.
+        parts.fence(attempt, places, indices)
+        if attempt.staged:
+            staging.fence(attempt)
+        names = [element_name(attempt.native_name, place) for place in range(len(indices))]
+        backend.cancel_array(attempt.native_name, names)
+        return all(one.phase in (Phase.ENDED, Phase.LOST) for one in backend.poll(names).values())
+    if not attempt.native_id:
+        parts.note_ids(attempt, found)
+        Attempt.objects.filter(pk=attempt.pk).update(native_id=attempt.native_name)
+    backend.cancel_array(attempt.native_name, found)
+    return all(one.phase in (Phase.ENDED, Phase.LOST) for one in backend.poll(found).values())
 
 
 def keep_evidence(attempt: Attempt, evidence: dict[str, Any]) -> None:
@@ -206,30 +249,6 @@ def _may_still_come(attempt: Attempt) -> bool:
     lost = attempt.evidence.get("lost", bool(attempt.evidence.get("site")))
     ended = attempt.ended_at or timezone.now()
     return not lost and timezone.now() - ended < timedelta(seconds=patience)
-
-
-def weighed(evidence: dict[str, Any], cause: str) -> dict[str, Any]:
-    """The exit file, with the ``cause`` that the scheduler gave where it knows better.
-
-    The job's script sees a SIGTERM or a killed command; only the scheduler knows whether it was time, memory or a
-    node. Where it says that memory ran out, something of the job was killed, even if the command ended well.
-    """
-    unclear = evidence.get("cause") == "cancelled" or (not evidence.get("cause") and evidence.get("signal"))
-    if cause and (unclear or cause == Cause.OUT_OF_MEMORY):
-        return evidence | {"cause": cause}
-    return evidence
-
-
-def _without_evidence(job: Job, attempt: Attempt, info: ToolInfo) -> Failure:
-    cause = attempt.evidence.get("cause")
-    if cause:
-        told = {"cause": cause, "message": str(attempt.evidence.get("site")).rstrip(".")}
-        known = failure_of(told, "", title=info.title, memory_mb=job.memory_mb)
-        if known is not None:
-            return known
-    words = attempt.evidence.get("site") or f"{attempt.site.name} says it has ended, but it left no exit code."
-    hint = "Nothing is wrong with your inputs. Run it again; if it happens again, tell the operator."
-    return Failure(code="site_error", message=words, hint=hint)
 
 
 def _outputs(job: Job, attempt: Attempt, info: ToolInfo, places: Places, exit_code: int) -> dict[str, Any]:
@@ -304,4 +323,8 @@ def _drop_copies(attempt: Attempt) -> None:
 
 def _drop_scratch(attempt: Attempt, places: Places) -> None:
     """The command's scratch space is gone; fence and exit file stay, they keep a late copy from running."""
-    remove_beneath(places.root, inner(*control_of(attempt).split("/")[1:], "tmp"))
+    for control in [
+        control_of(attempt),
+        *(parts.control_of_element(attempt, one.index) for one in attempt.elements.all()),
+    ]:
+        remove_beneath(places.root, inner(*control.split("/")[1:], "tmp"))

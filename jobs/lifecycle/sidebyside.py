@@ -13,14 +13,16 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from common.errors import NotFound, PortolanError
+from jobs.backends import natives
 from jobs.backends.base import PREFIX, NativeObservation, SiteUnavailable
 from jobs.backends.supervisor import EXIT_FILE
-from jobs.lifecycle import staging
+from jobs.lifecycle import gathering, staging
 from jobs.lifecycle.places import AREA, places_of, read_json
 from jobs.lifecycle.sites import asking, runner_of
+from jobs.lifecycle.starting import hand_over
 from jobs.lifecycle.watching import AT_SITE, observe
 from jobs.models import Attempt, ComputeSite, Job
-from jobs.states import FINAL, JobState
+from jobs.states import FINAL, Does, JobState
 from storage.models import Folder
 from storage.paths import HIDDEN, inner, remove_beneath
 from storage.services.folders import folder_root
@@ -50,7 +52,7 @@ def differences(site: ComputeSite) -> list[Difference]:
     with asking(site) as backend:
         listed = backend.listed()
         open_ones = list(_attempts(site).filter(job__state__in=AT_SITE, ended_at__isnull=True))
-        known = backend.poll([one.native_id for one in open_ones if one.native_id])
+        known = backend.poll([native_id for one in open_ones for native_id in _ids_of(one)])
         found = [*_lost(site, open_ones, known)]
         if listed is not None:
             found += _strangers(site, listed)
@@ -90,7 +92,8 @@ def _attempts(site: ComputeSite) -> QuerySet[Attempt]:
 def _lost(site: ComputeSite, attempts: list[Attempt], known: dict[str, NativeObservation]) -> Iterator[Difference]:
     """Jobs that are under way here and that the scheduler does not know."""
     for attempt in attempts:
-        if not attempt.native_id or attempt.native_id in known:
+        ids = _ids_of(attempt)
+        if not ids or any(one in known for one in ids):
             continue
         ended = _left_exit_file(attempt)
         yield Difference(
@@ -106,7 +109,7 @@ def _lost(site: ComputeSite, attempts: list[Attempt], known: dict[str, NativeObs
 
 def _strangers(site: ComputeSite, listed: dict[str, NativeObservation]) -> Iterator[Difference]:
     """Jobs in the scheduler that no row stands behind, or whose row has ended."""
-    keys = {name: _uuid(name.removeprefix(PREFIX)) for name in listed}
+    keys = {name: _uuid(name.removeprefix(PREFIX).partition("-")[0]) for name in listed}
     rows = {one.pk: one for one in _attempts(site).filter(pk__in=[key for key in keys.values() if key])}
     for name, seen in listed.items():
         key = keys[name]
@@ -173,9 +176,18 @@ def _copies(site: ComputeSite) -> Iterator[Difference]:
                          mend=_cleaner(site, name) if attempt else None)  # fmt: skip
 
 
+def _ids_of(attempt: Attempt) -> list[str]:
+    """What the attempt is asked for by: of an array the elements that have not ended."""
+    if attempt.does != Does.ELEMENTS:
+        return [attempt.native_id] if attempt.native_id else []
+    return [one.native_id for one in gathering.to_ask_for([attempt])]
+
+
 def _left_exit_file(attempt: Attempt) -> bool:
     with suppress(SiteUnavailable, PortolanError):
         places = places_of(attempt.job)
+        if attempt.does == Does.ELEMENTS:
+            return any(gathering.has_ended(attempt, one) for one in gathering.to_ask_for([attempt]))
         here = read_json(places.root, inner(AREA, attempt.pk.hex, EXIT_FILE)) is not None
         return here or (attempt.staged and staging.ended(attempt))
     return False
@@ -200,15 +212,20 @@ def _observed(site: ComputeSite) -> None:
 
 
 def _canceller(site: ComputeSite, native_id: str) -> Callable[[], None]:
+    """By name, which ends all elements of an array."""
+
     def mend() -> None:
         with asking(site) as backend:
-            backend.cancel(native_id)
+            backend.cancel(natives.split(native_id)[1])
 
     return mend
 
 
 def _adopter(attempt: Attempt, native_id: str) -> Callable[[], None]:
     def mend() -> None:
+        if attempt.does == Does.ELEMENTS:
+            hand_over(attempt.job)  # which looks for the whole array before it submits anything
+            return
         now = timezone.now()
         Attempt.objects.filter(pk=attempt.pk, native_id="").update(native_id=native_id, submitted_at=now)
         if attempt.job.job_state is JobState.SUBMITTING:

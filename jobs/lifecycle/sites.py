@@ -1,8 +1,9 @@
 """From a site's row to its scheduler, and how the site's health is noted."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import F, Value
@@ -97,6 +98,16 @@ def backend_of(site: ComputeSite) -> Backend:
         return make(site)
     except UserError as wrong:
         raise SiteUnavailable(wrong.message) from wrong
+
+
+def with_arrays() -> frozenset[UUID]:
+    """The keys of the sites that take arrays of jobs."""
+    found = set()
+    for site in ComputeSite.objects.all():
+        with suppress(SiteUnavailable):
+            if backend_of(site).arrays:
+                found.add(site.pk)
+    return frozenset(found)
 
 
 @contextmanager

@@ -29,12 +29,14 @@ from jobs.backends.runner import Runner
 from jobs.backends.supervisor import EXIT_FILE, FENCE
 from jobs.cwl import CommandLine
 from jobs.cwl.model import all_files_in
+from jobs.lifecycle.parts import LOGS
 from jobs.lifecycle.places import Places, control_of
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.site_settings import machine_of
 from jobs.lifecycle.sites import runner_of
 from jobs.models import Attempt, ComputeSite, Job
 from jobs.registry import ToolInfo
+from jobs.states import Does
 from storage.paths import ensure_dir
 
 SLICE_SECONDS = 600
@@ -94,13 +96,13 @@ def _roots(places: Places, info: ToolInfo, target: There) -> tuple[tuple[str, st
 # --- the way in
 
 
-def stage_in(attempt: Attempt, info: ToolInfo, places: Places, command: CommandLine) -> None:
-    """The site has just the declared inputs and the tool's files, with the same SHA-256 as here.
+def stage_in(attempt: Attempt, info: ToolInfo, places: Places, *commands: CommandLine) -> None:
+    """The site has just the declared inputs of the commands and the tool's files, with the same SHA-256 as here.
 
     Raises SiteUnavailable when it has to go on later, UserError when an input is not what it was.
     """
     began, target, above = time.monotonic(), there(attempt), info.tool.folder.parent
-    files, own = _closure(command, places, info)
+    files, own = _closure(commands, places, info)
     reached("stage_in.begun")
     for folder in (target.folder / attempt.job.folder_path, target.tools):
         target.runner.make_dirs(folder)
@@ -120,17 +122,20 @@ def stage_in(attempt: Attempt, info: ToolInfo, places: Places, command: CommandL
 def send_work(attempt: Attempt, places: Places) -> None:
     """The work and control directories, as they were made here, are on the site, empty of anything older."""
     target = there(attempt)
-    for path in (attempt.work_path, str(control_of(attempt))):
+    roots = [attempt.work_path, str(control_of(attempt))]
+    for path in roots:
         target.runner.remove(target.folder / path)
-        target.runner.make_dirs(target.folder / path)
+    made = [Path(above) for path in roots for above, _, _ in os.walk(places.path(path))]
+    folders = [str(target.folder / one.relative_to(places.root)) for one in made]
+    logs = str(target.folder / attempt.job.folder_path / LOGS)
+    target.runner.checked(["mkdir", "-p", "--", *folders, *([logs] if attempt.does == Does.ELEMENTS else [])])
     names = [str(path.relative_to(places.root)) for path in _all_files(places.path(attempt.work_path))]
     names += [str(path.relative_to(places.root)) for path in _all_files(places.path(control_of(attempt)))]
     if names:
         _copy_there(attempt, places.root, names, target.folder)
-    target.runner.make_dirs(target.folder / str(control_of(attempt)) / "tmp")
 
 
-def _closure(command: CommandLine, places: Places, info: ToolInfo) -> tuple[list[str], list[str]]:
+def _closure(commands: Iterable[CommandLine], places: Places, info: ToolInfo) -> tuple[list[str], list[str]]:
     """(input files beneath the project's folder, files of the tool), each once, with all that declared folders hold.
 
     Links are left out. UserError for a file from anywhere else: nothing but what was declared leaves this machine.
@@ -138,7 +143,7 @@ def _closure(command: CommandLine, places: Places, info: ToolInfo) -> tuple[list
     above = info.tool.folder.parent
     found: dict[str, None] = {}
     own: dict[str, None] = {}
-    for item in all_files_in(command.inputs):
+    for command, item in [(one, item) for one in commands for item in all_files_in(one.inputs)]:
         path = Path(str(item.get("path") or ""))
         if path.is_relative_to(command.runtime.outdir) or path.is_relative_to(command.runtime.tmpdir):
             continue
@@ -202,6 +207,8 @@ def mirror(job: Job, attempt: Attempt, places: Places, charts: Iterable[str]) ->
     """The logs and the charts drawn so far are here, for those who watch; what is not there yet is left out."""
     target = there(attempt)
     names = [f"{job.folder_path}/stdout.log", f"{job.folder_path}/stderr.log"]
+    if attempt.does == Does.ELEMENTS:
+        names = [f"{job.folder_path}/{LOGS}/"]
     names += [f"{attempt.work_path}/{name}" for name in charts]
     ensure_dir(places.root, attempt.work_path)
     _copy_home(attempt, target, names, places.root, missing_is_fine=True)
@@ -214,8 +221,15 @@ def ended(attempt: Attempt) -> bool:
     return target.runner.exists(target.folder / str(control_of(attempt)) / EXIT_FILE)
 
 
+def ended_elements(attempt: Attempt) -> set[int]:
+    """The elements of the attempt whose exit files are on the site, found in one look."""
+    return {int(PurePosixPath(path).parent.name) for path in _in_elements(attempt, EXIT_FILE)}
+
+
 def fenced(attempt: Attempt) -> bool:
     """True when a command has begun on the site."""
+    if attempt.does == Does.ELEMENTS:
+        return bool(_in_elements(attempt, FENCE))
     target = there(attempt)
     return target.runner.exists(target.folder / str(control_of(attempt)) / FENCE)
 
@@ -223,7 +237,20 @@ def fenced(attempt: Attempt) -> bool:
 def fence(attempt: Attempt) -> None:
     """A copy of the attempt that begins later finds this and leaves."""
     target = there(attempt)
-    target.runner.make_dirs(target.folder / str(control_of(attempt)) / FENCE)
+    control = target.folder / str(control_of(attempt))
+    fences = [control / FENCE]
+    if attempt.does == Does.ELEMENTS:
+        fences = [control / str(one.index) / FENCE for one in attempt.elements.all()]
+    target.runner.checked(["mkdir", "-p", "--", *map(str, fences)])
+
+
+def _in_elements(attempt: Attempt, name: str) -> list[str]:
+    target = there(attempt)
+    control = str(target.folder / str(control_of(attempt)))
+    if not target.runner.exists(PurePosixPath(control)):
+        return []
+    said = target.runner.checked(["find", control, "-mindepth", "2", "-maxdepth", "2", "-name", name, "-print0"])
+    return [path for path in said.split("\0") if path]
 
 
 def moved_spec(spec: JobSpec, attempt: Attempt, places: Places, info: ToolInfo) -> JobSpec:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,25 @@ from django.db import transaction
 from django.utils import timezone
 
 from common.errors import NotFound, UserError
-from jobs.backends.base import JobRejected, JobSpec, SiteUnavailable
+from jobs.backends.base import Backend, JobRejected, JobSpec, SiteUnavailable, element_name
 from jobs.backends.supervisor import FENCE
-from jobs.cwl import CommandLine, build_command, write_work_files
+from jobs.cwl import CommandLine, Tool, build_command, write_work_files
 from jobs.cwl.model import all_files_in
-from jobs.lifecycle import staging
+from jobs.lifecycle import parts, staging
 from jobs.lifecycle.installed import installed
-from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, write_json, write_text
+from jobs.lifecycle.places import Places, control_of, places_of, read_json, write_json, write_text
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking
 from jobs.models import Attempt, ComputeSite, Job
 from jobs.registry import ToolInfo, get_tool
-from jobs.states import JobState
-from storage.paths import clean, ensure_dir, exists_beneath, inner, path_beneath, remove_beneath
+from jobs.states import Does, JobState
+from storage.paths import Inner, clean, ensure_dir, exists_beneath, path_beneath, remove_beneath
 from storage.services.folders import folder_of
 
 # The search path of a site that has nothing in common with this machine.
 ELSEWHERE = "/usr/local/bin:/usr/bin:/bin"
-INPUTS_FILE, COMMAND_FILE, STDOUT, STDERR = "inputs.json", "command.txt", "stdout.log", "stderr.log"
+INPUTS_FILE, STDOUT, STDERR = "inputs.json", "stdout.log", "stderr.log"
+COMMAND_FILE, MERGE_FILE, TMP = "command.txt", "merge-command.txt", "tmp"
 
 
 def begin(job: Job) -> None:
@@ -73,32 +74,36 @@ def prepare(job: Job) -> None:
     places = places_of(job)
     _make_folder(job, places)
     reached("prepare.folder_made")
-    attempt = _next_attempt(job)
+    attempt, indices = _next_attempt(job)
     _end_earlier(attempt)
-    command = command_for(job, attempt, info, places)
+    tasks = tasks_of(job, attempt, info, places, indices)
     write_json(places.root, f"{places.folder}/{INPUTS_FILE}", _inputs_of(job, info))
-    write_text(places.root, f"{places.folder}/{COMMAND_FILE}", shlex.join(command.argv) + "\n")
+    write_text(places.root, f"{places.folder}/{_commands_file(attempt)}", _told(tasks))
     reached("prepare.written")
     if attempt.staged:
         attempt.save()
-        staging.stage_in(attempt, info, places, command)
+        parts.add_rows(attempt, indices)
+        staging.stage_in(attempt, info, places, *(task.command for task in tasks))
     with transaction.atomic():
         if not attempt.staged:
             attempt.save()
+            parts.add_rows(attempt, indices)
         job.move_to(JobState.SUBMITTING)
         reached("prepare.before_record")
     reached("prepare.recorded")
 
 
-def _next_attempt(job: Job) -> Attempt:
-    """A new attempt; or the one whose copying was cut, so that it goes on where it was."""
+def _next_attempt(job: Job) -> tuple[Attempt, list[int]]:
+    """A new attempt and the elements it runs; or the one whose copying was cut, so that it goes on where it was."""
+    does, indices = parts.to_do(job)
     last = job.attempts.select_related("site").order_by("-number").first()
     if last is not None and last.staged and last.site_id == job.site_id and not last.submitted_at and not last.ended_at:
         last.job = job
-        return last
+        if last.does == does and indices == [one.index for one in last.elements.all()]:
+            return last, indices
     number = last.number + 1 if last is not None else 1
     staged = job.site.stages(folder_of(job.project).site)
-    return Attempt(job=job, number=number, site=job.site, queue=job.queue, staged=staged)
+    return Attempt(job=job, number=number, site=job.site, queue=job.queue, does=does, staged=staged), indices
 
 
 def _end_earlier(attempt: Attempt) -> None:
@@ -106,7 +111,7 @@ def _end_earlier(attempt: Attempt) -> None:
     earlier = Attempt.objects.filter(job=attempt.job, number__lt=attempt.number, exit_code=None, signal=None)
     for one in earlier.exclude(native_id="").select_related("site"):
         with suppress(SiteUnavailable), asking(one.site) as backend:
-            backend.cancel(one.native_id)
+            parts.end(backend, one)
 
 
 def hand_over(job: Job) -> None:
@@ -115,19 +120,39 @@ def hand_over(job: Job) -> None:
     reached("hand_over.before_find")
     try:
         with asking(attempt.site) as backend:
-            native_id = backend.find(attempt.native_name) if attempt.tried_at else None
-            if native_id is None:
-                spec = _spec_of(job, attempt)
+            found = _found(backend, attempt) if attempt.tried_at else None
+            if found is None:
+                specs = _specs_of(job, attempt)
                 Attempt.objects.filter(pk=attempt.pk, tried_at__isnull=True).update(tried_at=timezone.now())
                 reached("hand_over.before_submit")
-                native_id = backend.submit(spec)
+                found = _submitted(backend, attempt, specs)
     except JobRejected as refused:
         raise UserError(refused.message, code="site_refused", hint=refused.hint) from refused
     reached("hand_over.after_submit")
     with transaction.atomic():
+        native_id = found[0]
+        if attempt.does == Does.ELEMENTS:
+            parts.note_ids(attempt, found)
+            native_id = attempt.native_name
         Attempt.objects.filter(pk=attempt.pk).update(native_id=native_id, submitted_at=timezone.now())
         job.move_to(JobState.QUEUED)
     reached("hand_over.recorded")
+
+
+def _found(backend: Backend, attempt: Attempt) -> list[str] | None:
+    """The native ids of what the site has of the attempt; None when it never had it, or not all of an array."""
+    if attempt.does == Does.ELEMENTS:
+        return backend.find_array(attempt.native_name, attempt.elements.count())
+    found = backend.find(attempt.native_name)
+    return None if found is None else [found]
+
+
+def _submitted(backend: Backend, attempt: Attempt, specs: list[JobSpec]) -> list[str]:
+    if attempt.does != Does.ELEMENTS:
+        return [backend.submit(specs[0])]
+    rule, site = get_tool(attempt.job.tool).scatter, attempt.site
+    limits = [most for most in (rule.at_once if rule else 0, site.most_jobs_each, site.most_jobs) if most]
+    return backend.submit_array(attempt.native_name, specs, at_once=min(limits, default=0))
 
 
 def latest(job: Job) -> Attempt:
@@ -144,15 +169,70 @@ def command_for(job: Job, attempt: Attempt, info: ToolInfo, places: Places, *, m
 
     With ``must_exist`` the inputs are looked for; without it they are named as they were (they may be gone by now).
     """
+    return _command(job, info.tool, job.job_order, places, attempt.work_path, control_of(attempt), must_exist)
+
+
+def _command(
+    job: Job, tool: Tool, order: Mapping[str, Any], places: Places, work: str, control: Inner, must_exist: bool
+) -> CommandLine:
     return build_command(
-        info.tool,
-        placed_order(job.job_order, places.root, must_exist=must_exist),
-        outdir=places.path(attempt.work_path),
-        tmpdir=places.path(control_of(attempt)) / "tmp",
+        tool,
+        placed_order(order, places.root, must_exist=must_exist),
+        outdir=places.path(work),
+        tmpdir=places.path(control) / TMP,
         cores=job.cores,
         ram_mb=job.memory_mb,
         must_exist=must_exist,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One command of an attempt: its native name and its places; ``out`` and ``err`` are logs in the project folder."""
+
+    name: str
+    command: CommandLine
+    work: str
+    control: Inner
+    out: str
+    err: str
+
+
+def tasks_of(job: Job, attempt: Attempt, info: ToolInfo, places: Places, indices: Sequence[int]) -> list[Task]:
+    """The command that the attempt runs, or those of the elements of its array in their places."""
+    if attempt.does == Does.ELEMENTS:
+        return [element_task(job, attempt, info, places, place, index) for place, index in enumerate(indices)]
+    command = command_for(job, attempt, info, places) if attempt.does == Does.ALL else None
+    if command is None:
+        order, control = parts.merge_order(job, info), control_of(attempt)
+        command = _command(job, parts.rule_of(info).merge, order, places, attempt.work_path, control, must_exist=True)
+    out, err = f"{places.folder}/{STDOUT}", f"{places.folder}/{STDERR}"
+    return [Task(name=attempt.native_name, command=command, work=attempt.work_path,
+                 control=control_of(attempt), out=out, err=err)]  # fmt: skip
+
+
+def element_task(
+    job: Job, attempt: Attempt, info: ToolInfo, places: Places, place: int, index: int, *, must_exist: bool = True
+) -> Task:
+    """The command of one element, by its place in the attempt's array and its index in the job."""
+    work, control = parts.work_of_element(attempt, index), parts.control_of_element(attempt, index)
+    order = parts.element_order(job, info, index)
+    return Task(
+        name=element_name(attempt.native_name, place),
+        command=_command(job, info.tool, order, places, work, control, must_exist),
+        work=work,
+        control=control,
+        out=parts.log_of_element(job, index, STDOUT),
+        err=parts.log_of_element(job, index, STDERR),
+    )
+
+
+def _commands_file(attempt: Attempt) -> str:
+    return MERGE_FILE if attempt.does == Does.MERGE else COMMAND_FILE
+
+
+def _told(tasks: Sequence[Task]) -> str:
+    return "".join(f"{shlex.join(task.command.argv)}\n" for task in tasks)
 
 
 def placed_order(value: Any, root: Path, *, must_exist: bool) -> Any:
@@ -206,27 +286,34 @@ def _inputs_of(job: Job, info: ToolInfo) -> dict[str, Any]:
     }
 
 
-def _spec_of(job: Job, attempt: Attempt) -> JobSpec:
-    """What the site is to run; the work directory and its files are there."""
+def _specs_of(job: Job, attempt: Attempt) -> list[JobSpec]:
+    """What the site is to run, an array's elements in their places; the work directories and their files are there."""
     places, info = places_of(job), get_tool(job.tool)
-    command = command_for(job, attempt, info, places)
+    tasks = tasks_of(job, attempt, info, places, [one.index for one in attempt.elements.all()])
     if attempt.staged:
         # Nothing that a link points to travels, so what is put in place is a copy.
-        command = replace(command, work_files=tuple(replace(one, writable=True) for one in command.work_files))
-    _make_work(attempt, places, command)
-    cwd = places.path(attempt.work_path)
-    logs = places.path(places.folder)
+        tasks = [replace(task, command=_copying(task.command)) for task in tasks]
+    _make_work(attempt, places, tasks)
+    return [_spec_of(job, attempt, info, places, task) for task in tasks]
+
+
+def _copying(command: CommandLine) -> CommandLine:
+    return replace(command, work_files=tuple(replace(one, writable=True) for one in command.work_files))
+
+
+def _spec_of(job: Job, attempt: Attempt, info: ToolInfo, places: Places, task: Task) -> JobSpec:
+    command, cwd = task.command, places.path(task.work)
     for stream in (command.stdout, command.stderr):
         if stream:
             (cwd / stream).parent.mkdir(parents=True, exist_ok=True)
     there = installed(attempt.site, job.tool)
     spec = JobSpec(
-        name=attempt.native_name,
+        name=task.name,
         argv=[*there.wrapper, *command.argv],
         cwd=cwd,
-        control=places.path(control_of(attempt)),
-        stdout=cwd / command.stdout if command.stdout else logs / STDOUT,
-        stderr=cwd / command.stderr if command.stderr else logs / STDERR,
+        control=places.path(task.control),
+        stdout=cwd / command.stdout if command.stdout else places.path(task.out),
+        stderr=cwd / command.stderr if command.stderr else places.path(task.err),
         stdin=Path(command.stdin) if command.stdin else None,
         environment=_environment(attempt.site, command) | there.environment,
         cores=job.cores,
@@ -243,17 +330,18 @@ def _spec_of(job: Job, attempt: Attempt) -> JobSpec:
     return staging.moved_spec(spec, attempt, places, info) if attempt.staged else spec
 
 
-def _make_work(attempt: Attempt, places: Places, command: CommandLine) -> None:
+def _make_work(attempt: Attempt, places: Places, tasks: Sequence[Task]) -> None:
     """The work and control directories are there, on the site too, with the files that the tool wants in place."""
-    control, there = control_of(attempt), exists_beneath(places.root, inner(AREA, attempt.pk.hex, FENCE))
+    there = any(exists_beneath(places.root, Inner(f"{task.control}/{FENCE}")) for task in tasks)
     if staging.fenced(attempt) if attempt.staged else there:
         return
     # What a worker left that died on its way to here; without a fence no command has begun.
-    for path in (attempt.work_path, control):
+    for path in (attempt.work_path, control_of(attempt)):
         remove_beneath(places.root, path)
-    for path in (attempt.work_path, control, inner(AREA, attempt.pk.hex, "tmp")):
-        ensure_dir(places.root, path)
-    write_work_files(command)
+    for task in tasks:
+        for path in (task.work, task.control, Inner(f"{task.control}/{TMP}"), task.out.rpartition("/")[0]):
+            ensure_dir(places.root, path)
+        write_work_files(task.command)
     if attempt.staged:
         staging.send_work(attempt, places)
 

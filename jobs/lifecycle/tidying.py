@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from common.errors import NotFound, PortolanError
 from jobs.backends.base import SiteUnavailable
-from jobs.lifecycle import staging
+from jobs.lifecycle import parts, staging
 from jobs.lifecycle.places import control_of, places_of
 from jobs.lifecycle.sites import backend_of
 from jobs.models import Attempt
@@ -41,7 +41,9 @@ def tidy() -> int:
 
 def _tidy(attempt: Attempt) -> None:
     if attempt.native_id:
-        backend_of(attempt.site).forget(attempt.native_id)
+        backend = backend_of(attempt.site)
+        for native_id in parts.native_ids(attempt) or [attempt.native_id]:
+            backend.forget(native_id)
     if attempt.staged and attempt.cleaned_at is None:
         staging.clean_up(attempt)
     with suppress(NotFound):  # the folder itself is gone

@@ -15,16 +15,16 @@ from django.utils import timezone
 from common.errors import NotFound, StateConflict
 from jobs.backends.base import NativeObservation, Phase, SiteUnavailable
 from jobs.backends.supervisor import EXIT_FILE
-from jobs.lifecycle import staging
+from jobs.lifecycle import gathering, staging
 from jobs.lifecycle.locks import only_one
 from jobs.lifecycle.places import AREA, Places, places_of, read_json, read_tail
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking
 from jobs.lifecycle.starting import STDOUT
-from jobs.models import Attempt, ComputeSite, Job, Observation
+from jobs.models import Attempt, ComputeSite, Element, Job, Observation
 from jobs.registry import get_tool
 from jobs.results import progress_in
-from jobs.states import JobState
+from jobs.states import Does, JobState
 from storage.paths import inner
 
 # A held job is asked for as well: when its site knows it again, it goes on by itself.
@@ -55,17 +55,20 @@ def observe(site: ComputeSite) -> list[UUID]:
 
 
 def _observed(site: ComputeSite) -> list[UUID]:
+    asked = Attempt.objects.filter(site=site, ended_at__isnull=True, job__state__in=AT_SITE).exclude(native_id="")
+    arrays = list(asked.filter(does=Does.ELEMENTS).select_related("job__project", "site"))
     known = list(
-        Attempt.objects.filter(site=site, ended_at__isnull=True, job__state__in=AT_SITE)
-        .exclude(native_id="")
-        .values_list("pk", "native_id", "last_word", "last_seen_at", "job__state", "job__reason")
+        asked.exclude(does=Does.ELEMENTS).values_list(
+            "pk", "native_id", "last_word", "last_seen_at", "job__state", "job__reason"
+        )
     )
-    if not known:
+    if not known and not arrays:
         return []
+    elements = gathering.to_ask_for(arrays)
     reached("observe.before_poll")
     try:
         with asking(site) as backend:
-            answers = backend.poll([row[1] for row in known])
+            answers = backend.poll([row[1] for row in known] + [one.native_id for one in elements])
     except SiteUnavailable:
         return []
     reached("observe.after_poll")
@@ -82,6 +85,16 @@ def _observed(site: ComputeSite) -> list[UUID]:
             running.append(pk)
     ready = _noted(Attempt.objects.filter(pk__in=news), answers)
     _look_at_logs(running)
+    return ready + _arrays_noted(arrays, elements, answers)
+
+
+def _arrays_noted(arrays: list[Attempt], elements: list[Element], answers: dict[str, NativeObservation]) -> list[UUID]:
+    ready = []
+    for attempt in arrays:
+        mine = [one for one in elements if one.attempt.pk == attempt.pk]
+        with suppress(StateConflict, NotFound):  # as below
+            if gathering.note(attempt, mine, answers):
+                ready.append(attempt.job_id)
     return ready
 
 
@@ -187,12 +200,16 @@ def mirror(attempt_id: UUID | str) -> None:
             globs = {one.name: one.output.globs for one in info.tool.outputs if one.output}
             names = [name for hint in info.results if hint.viewer == "chart" for name in globs.get(hint.output, ())]
             with suppress(SiteUnavailable):
-                staging.mirror(attempt.job, attempt, places_of(attempt.job), [one for one in names if "*" not in one])
+                charts = [one for one in names if "*" not in one and attempt.does != Does.ELEMENTS]
+                staging.mirror(attempt.job, attempt, places_of(attempt.job), charts)
                 note_progress(attempt.job)
 
 
 def note_progress(job: Job) -> None:
-    """The job's progress is what its tool said last."""
+    """The job's progress is what its tool said last; of a job in elements, how many of them are done."""
+    if job.elements:
+        gathering.note_progress(job)
+        return
     places = places_of(job)
     found = progress_in(read_tail(places.root, f"{places.folder}/{STDOUT}", TAIL_BYTES))
     if found is not None and found != job.progress:

@@ -22,9 +22,10 @@ from jobs.lifecycle.starting import placed_order
 from jobs.models import Job, JobEvent
 from jobs.past import expected_seconds
 from jobs.registry import ToolInfo, get_tool
-from jobs.requests import size_of, wanted
+from jobs.requests import size_of
 from jobs.services.inputs import digest_text, job_order_of
 from jobs.services.looking import get_job
+from jobs.services.placing import placed
 from jobs.states import JobState
 from projects.audit import record
 from projects.models import Project
@@ -49,6 +50,7 @@ class Plan:
     tasks: int
     gpus: int
     wall_seconds: int | None
+    elements: int
     job_order: dict[str, Any]
     command: str
     reasons: list[str] = field(default_factory=list)
@@ -181,12 +183,9 @@ def _submit(asked: _Request) -> Job:
 
 
 def _placed(asked: _Request, info: ToolInfo, folder: Folder, order: dict[str, Any]) -> broker.Choice:
-    request = wanted(
-        info, order, folder_root(folder), cores=asked.cores, memory_mb=asked.memory_mb, wall_seconds=asked.wall_seconds
-    )
-    return broker.choose(
-        broker.Ask(tool=info, user=asked.user, storage=folder.site, wanted=request, bytes=size_of(order)[1],
-                   site=asked.site, queue=asked.queue)
+    return placed(
+        asked.user, info, folder, order, site=asked.site, queue=asked.queue,
+        cores=asked.cores, memory_mb=asked.memory_mb, wall_seconds=asked.wall_seconds,
     )  # fmt: skip
 
 
@@ -226,6 +225,7 @@ def _made(asked: _Request, info: ToolInfo, folder: Folder, choice: broker.Choice
         tasks=choice.tasks,
         gpus=choice.gpus,
         wall_seconds=choice.wall_seconds,
+        elements=choice.elements,
         choice=choice.weighed,
         submitted_by=asked.user,
         rerun_of=asked.rerun_of,
@@ -275,6 +275,7 @@ def _plan(asked: _Request) -> Plan:
         tasks=choice.tasks,
         gpus=choice.gpus,
         wall_seconds=choice.wall_seconds,
+        elements=choice.elements,
         job_order=order,
         command=shlex.join(_told(word, info, folder) for word in command.argv),
         reasons=choice.reasons,

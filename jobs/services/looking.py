@@ -13,9 +13,10 @@ from asgiref.sync import sync_to_async
 
 from accounts.models import User
 from common.errors import NotFound, UserError
+from jobs.lifecycle import parts
 from jobs.lifecycle.places import places_of, read_json, read_tail
 from jobs.lifecycle.starting import COMMAND_FILE, STDERR, STDOUT
-from jobs.models import Job, Result
+from jobs.models import Element, Job, Result
 from jobs.registry import ToolInfo
 from jobs.states import JobState
 from projects.permissions import get_project
@@ -70,8 +71,18 @@ def get_job(user: User, action: Action, job_id: UUID | str) -> Job:
     return job
 
 
-def read_log(user: User, job_id: UUID | str, stream: str, offset: int = 0, limit: int = 65536) -> LogChunk:
-    """The log from byte ``offset`` on, at most ``limit`` bytes, cut where a letter ends."""
+def elements_of(user: User, job_id: UUID | str) -> list[Element]:
+    """Where each element of a job that is split stands, in order; none for other jobs and before they are made."""
+    return parts.standing(get_job(user, Action.VIEW, job_id))
+
+
+def read_log(
+    user: User, job_id: UUID | str, stream: str, offset: int = 0, limit: int = 65536, element: int | None = None
+) -> LogChunk:
+    """The log from byte ``offset`` on, at most ``limit`` bytes, cut where a letter ends.
+
+    ``element`` (from 1 on) chooses that element's own log; a job in elements has one for each, and its merge the job's.
+    """
     job = get_job(user, Action.VIEW, job_id)
     if stream not in STREAMS:
         raise UserError("The stream is stdout or stderr.", code="bad_stream", field="stream")
@@ -79,7 +90,12 @@ def read_log(user: User, job_id: UUID | str, stream: str, offset: int = 0, limit
         raise UserError("The offset is 0 or more.", code="bad_offset", field="offset")
     # The state is read before the log: what is written in between is seen by the next call.
     places = places_of(job)
-    data, size = _read(places.root, f"{places.folder}/{STREAMS[stream]}", offset, max(4, min(limit, LOG_LIMIT)))
+    path = f"{places.folder}/{STREAMS[stream]}"
+    if element is not None:
+        if not 1 <= element <= job.elements:
+            raise UserError(f"The job has {job.elements} elements.", code="bad_element", field="element")
+        path = parts.log_of_element(job, element - 1, STREAMS[stream])
+    data, size = _read(places.root, path, offset, max(4, min(limit, LOG_LIMIT)))
     start = min(offset, size)
     text, used = _whole_letters(data, last=job.job_state.final and start + len(data) >= size)
     at = start + used

@@ -11,12 +11,12 @@ from django.utils import timezone
 from accounts.models import User
 from common.errors import StateConflict
 from jobs import broker, tasks
-from jobs.lifecycle.places import places_of
+from jobs.lifecycle import parts
 from jobs.models import Attempt, Job
 from jobs.registry import get_tool
 from jobs.repairs import Action, FailedPhase, Repair, more_memory, more_seconds, phase_of, repairs_of
-from jobs.requests import size_of, wanted
 from jobs.services.looking import get_job
+from jobs.services.placing import placed
 from jobs.states import JobState
 from projects.audit import record
 from projects.roles import Action as Right
@@ -45,9 +45,11 @@ def repair_job(user: User, job_id: UUID | str, action: Action, *, site: str | No
         raise StateConflict("What it left on the site was tidied away.", code="tidied", hint="Start it again.")
     with transaction.atomic():
         if choice is None:
+            if attempt is not None:
+                parts.look_again(attempt)
             job.move_to(_goes_on_in(attempt), reason=f"Taken up again by {user.display_name}.", actor=user)
         else:
-            _begin_anew(user, job, choice)
+            _begin_anew(user, job, choice, keep=action is not Action.RESTART)
         record(job.project, user, "job.repaired", f"#{job.number} {job.tool}", job=str(job.pk), how=action.value)
         transaction.on_commit(partial(tasks.ring, job.pk))
     return job
@@ -60,33 +62,32 @@ def _goes_on_in(attempt: Attempt | None) -> JobState:
     return JobState.SUBMITTING if copied else JobState.STAGING_IN
 
 
-def _begin_anew(user: User, job: Job, choice: broker.Choice) -> None:
+def _begin_anew(user: User, job: Job, choice: broker.Choice, *, keep: bool) -> None:
+    """With ``keep`` the elements that are done stay so, unless the job is split otherwise now."""
     job.move_to(JobState.STAGING_IN, reason=f"Begun anew by {user.display_name}.", actor=user)
     job.attempts.filter(ended_at__isnull=True).update(ended_at=timezone.now())
+    if not keep or choice.elements != job.elements:
+        parts.drop_all(job)
     Job.objects.filter(pk=job.pk).update(
         site=choice.site, queue=choice.queue, cores=choice.cores, memory_mb=choice.memory_mb, tasks=choice.tasks,
-        gpus=choice.gpus, wall_seconds=choice.wall_seconds, choice=choice.weighed, progress={}, started_at=None,
+        gpus=choice.gpus, wall_seconds=choice.wall_seconds, elements=choice.elements, choice=choice.weighed,
+        progress={}, started_at=None,
     )  # fmt: skip
     job.refresh_from_db()
 
 
 def _choice(user: User, job: Job, action: Action, attempt: Attempt | None, site: str | None) -> broker.Choice:
-    info, place = get_tool(job.tool), folder_of(job.project).site
+    info, folder = get_tool(job.tool), folder_of(job.project)
     memory = more_memory(job, attempt) if action is Action.MORE_MEMORY else job.memory_mb
     seconds = more_seconds(job) if action is Action.MORE_TIME else job.wall_seconds
-    request = wanted(info, job.job_order, places_of(job).root, cores=job.cores, memory_mb=memory, wall_seconds=seconds)
-    other = action is Action.OTHER_SITE
-    ask = broker.Ask(
-        tool=info,
-        user=user,
-        storage=place,
-        wanted=request,
-        bytes=size_of(job.job_order)[1],
-        site=site if other else job.site.name if action is Action.RESTART else None,
-        queue=job.queue if action is Action.RESTART else None,
+    other, same = action is Action.OTHER_SITE, action in (Action.RESTART, Action.RETRY)
+    return placed(
+        user, info, folder, job.job_order,
+        site=site if other else job.site.name if same else None,
+        queue=job.queue if same else None,
         without=job.site.name if other else "",
-    )
-    return broker.choose(ask)
+        cores=job.cores, memory_mb=memory, wall_seconds=seconds,
+    )  # fmt: skip
 
 
 def _last(job: Job) -> Attempt | None:

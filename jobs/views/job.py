@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.models import User
 from accounts.requests import PersonRequest
 from common.errors import NotFound, PortolanError, StateConflict, Unavailable, UserError
 from jobs import registry, services
@@ -66,7 +67,7 @@ def job(request: PersonRequest, job_id: UUID) -> HttpResponse:
     context = {
         "project": found.project,
         "tab": "jobs",
-        **_live(found),
+        **_live(request.user, found),
         **_results(request, found),
         **_making(request, found),
     }
@@ -78,7 +79,7 @@ def job(request: PersonRequest, job_id: UUID) -> HttpResponse:
 def live(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """The part of a job's page that follows its state."""
     found = services.get_job(request.user, Right.VIEW, job_id)
-    return render(request, "jobs/live.html", {"project": found.project, **_live(found)})
+    return render(request, "jobs/live.html", {"project": found.project, **_live(request.user, found)})
 
 
 @login_required
@@ -94,7 +95,10 @@ def results(request: PersonRequest, job_id: UUID) -> HttpResponse:
 def log(request: PersonRequest, job_id: UUID) -> HttpResponse:
     """A log from the beginning, as text, for those without JavaScript."""
     stream = "stderr" if request.GET.get("stream") == "stderr" else "stdout"
-    chunk = services.read_log(request.user, job_id, stream, offset=0, limit=2**20)
+    wanted = request.GET.get("element", "")
+    if wanted and not (wanted.isascii() and wanted.isdigit() and len(wanted) < LONGEST_NUMBER):
+        raise NotFound("There is no such element.")
+    chunk = services.read_log(request.user, job_id, stream, limit=2**20, element=int(wanted) if wanted else None)
     return HttpResponse(chunk.text, content_type="text/plain; charset=utf-8")
 
 
@@ -122,10 +126,11 @@ def repair(request: PersonRequest, job_id: UUID) -> HttpResponse:
     return redirect("jobs:job", job_id)
 
 
-def _live(found: Job) -> dict[str, Any]:
+def _live(user: User, found: Job) -> dict[str, Any]:
     attempts = list(found.attempts.select_related("site"))
     events = list(found.events.select_related("actor"))
     tool = _tool(found.tool)
+    elements = services.elements_of(user, found.pk) if found.elements else []
     return {
         "job": found,
         "state": found.job_state,
@@ -136,6 +141,8 @@ def _live(found: Job) -> dict[str, Any]:
         "expected": expected(found.tool, tool) if not found.job_state.final else None,
         "tool": tool,
         "repairs": services.repairs(found),
+        "elements": elements,
+        "elements_failed": any(one.failure for one in elements),
     }
 
 

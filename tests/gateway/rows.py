@@ -176,8 +176,11 @@ ROWS: dict[str, Row] = {
     ),
     "jobs_repair": Row(bad=[({"action": "pray"}, "invalid")]),
     "jobs_events": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
+    "jobs_elements": Row(),
     "jobs_outputs": Row(),
-    "jobs_log": Row(bad=[({"stream": "stdin"}, "invalid"), ({"offset": "-1"}, "invalid")]),
+    "jobs_log": Row(
+        bad=[({"stream": "stdin"}, "invalid"), ({"offset": "-1"}, "invalid"), ({"element": "1"}, "bad_element")]
+    ),
     "jobs_how": Row(),
     "jobs_stream": Row(),
     "files_zip": Row(bad=[({"path": ["../x"]}, "bad_path")]),

@@ -12,8 +12,8 @@ from accounts.groups import refresh_groups
 from accounts.models import ApiToken, ExternalIdentity, Group, PolicyAcceptance, Seat, User
 from accounts.scopes import Scope
 from gateway.schema import EXAMPLE_IDS
-from jobs.models import ComputeSite, Job, JobEvent, Result
-from jobs.states import JobState
+from jobs.models import Attempt, ComputeSite, Element, Job, JobEvent, Result
+from jobs.states import Does, ElementState, JobState
 from projects.audit import record
 from projects.models import AccessRequest, GroupGrant, Invitation, Membership, Project
 from projects.roles import Role
@@ -143,6 +143,8 @@ class World:
             started_at=timezone.now(),
         )
         JobEvent.objects.create(job=job, from_state="created", to_state="staging_in", actor=None)
+        attempt = Attempt.objects.create(job=job, number=1, site=site, does=Does.ELEMENTS)
+        Element.objects.create(attempt=attempt, index=0, place=0, state=ElementState.RUNNING, last_word="RUNNING")
         folder = self.root / job.folder_path
         folder.mkdir(parents=True)
         (folder / "stdout.log").write_text("portolan-progress: 1/2 aligned mic_001\n")

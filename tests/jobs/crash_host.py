@@ -33,6 +33,7 @@ from storage.models import Folder  # noqa: E402
 from storage.services.folders import ensure_default_site, folder_root  # noqa: E402
 
 SECONDS = 60
+FILES = ("a", "b", "c", "d")
 
 
 def in_a_child(act, *, kill_at: str = "") -> int:
@@ -60,8 +61,19 @@ def work(job_id, *, until=lambda job: job.job_state.final) -> None:
         time.sleep(0.01)
 
 
+def many_files(root: Path, point: str) -> list[str]:
+    """Files for two elements, each with a text of its own."""
+    (root / point).mkdir()
+    for name in FILES:
+        (root / point / f"{name}.txt").write_text(name)
+    return [f"{point}/{name}.txt" for name in FILES]
+
+
 def effects(job: Job, counted: Path, root: Path) -> int:
     """How often the command ran: by the file that it adds a line to, or by its log where it ran on a copy of that."""
+    if job.elements:  # each file is begun by one element; one of them stands for all
+        begun = (root / counted.stem / "began.log").read_text().split()
+        return max(begun.count(name) for name in FILES)
     if job.site.work_root:
         return (root / job.folder_path / "stdout.log").read_text().count("portolan-software: Behaviour")
     return len(counted.read_text().splitlines())
@@ -84,7 +96,10 @@ def crash(point: str, user: User, project: Project, root: Path) -> dict:
         "seconds": 60 if part == "cancel" else 2 if part == "retry" else 0.1,
     }
     where = "away" if part.startswith("stage") else "here"
-    job = submit_job(user, project.pk, tool="behave", inputs=inputs, site=where)
+    tool = "behave"
+    if part == "gather":
+        tool, inputs = "tally", {"files": [{"class": "File", "path": path} for path in many_files(root, point)]}
+    job = submit_job(user, project.pk, tool=tool, inputs=inputs, site=where)
     if part in ("cancel", "retry"):
         work(job.pk, until=lambda one: one.job_state is JobState.RUNNING)
     if part == "cancel":
@@ -102,7 +117,7 @@ def crash(point: str, user: User, project: Project, root: Path) -> dict:
         "effects": effects(job, counted, root),
         "attempts": job.attempts.count(),
         "results": job.results.count(),
-        "outputs": (root / job.outputs_path / "report.txt").exists(),
+        "outputs": (root / job.outputs_path / ("rows.csv" if job.elements else "report.txt")).exists(),
         "crate": (root / job.folder_path / "ro-crate-metadata.json").exists(),
     }
 

@@ -29,7 +29,8 @@ def main() -> None:
         found = run_host(Path(home) / "home", list(POINTS))
     lines = ["| point | scheduler | killed | ends | attempts | ran | results lost |", "|---|---|---|---|---|---|---|"]
     for one in found:
-        where = "local, copies" if one["point"].startswith("stage_") else "local"
+        part = one["point"].partition(".")[0]
+        where = {"stage_in": "local, copies", "stage_out": "local, copies", "gather": "local, array"}.get(part, "local")
         lost = "–" if one["state"] == "cancelled" else "none" if one["outputs"] and one["crate"] else "**yes**"
         lines.append(f"| `{one['point']}` | {where} | {'yes' if one['killed'] else '**no**'} | {one['state']} "
                      f"| {one['attempts']} | {one['effects']} | {lost} |")  # fmt: skip

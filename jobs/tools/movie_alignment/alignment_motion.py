@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import starfile
 from numpy.typing import NDArray
-from toolkit import ToolError
-from toolkit_charts import ACCENT, QUIET, WARN, category, chart, number, selector
+from toolkit import ToolError, write_csv, write_json
+from toolkit_charts import ACCENT, QUIET, WARN, category, chart, number, save_chart, selector
 
 Array = NDArray[np.floating]
 
@@ -103,6 +103,27 @@ def table(drifts: list[Drift], dose_per_frame: float) -> list[dict[str, Any]]:
     for row in rows:
         row["outlier"] = "yes" if row["total_motion_A"] > limit else "no"
     return rows
+
+
+def write_overview(drifts: list[Drift], pixel_size: float, dose_per_frame: float) -> None:
+    """The charts and the table show these movies."""
+    rows = table(drifts, dose_per_frame)
+    save_chart(Path("drift.vl.json"), drift_chart(drifts, pixel_size))
+    save_chart(Path("motion.vl.json"), summary_chart(rows))
+    write_csv(Path("motion.csv"), rows)
+
+
+def write_summary(drifts: list[Drift], dose_per_frame: float) -> None:
+    """The few figures that stand above all results."""
+    rows = table(drifts, dose_per_frame)
+    totals = [row["total_motion_A"] for row in rows]
+    summary = {
+        "movies": len(rows),
+        "median_total_motion_A": round(float(np.median(totals)), 2),
+        "largest_total_motion_A": max(totals),
+        "outliers": [row["movie"] for row in rows if row["outlier"] == "yes"],
+    }
+    write_json(Path("summary.json"), summary)
 
 
 def summary_chart(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from alignment_inputs import Movie, check_frames, check_gain, check_movies, parse
-from alignment_motion import Drift, drift_chart, read_drift, summary_chart, table
-from toolkit import ToolError, keep, mpi, progress, run_program, run_tool, warn, whole, write_csv, write_json
-from toolkit_charts import save_chart
+from alignment_motion import Drift, read_drift, write_overview, write_summary
+from toolkit import ToolError, keep, mpi, progress, run_program, run_tool, warn, whole
 from toolkit_images import (
     EER_ENDS,
     Array,
@@ -179,10 +178,7 @@ class Alignment:
     def write_overview(self) -> None:
         """The charts and the table show all movies that are done."""
         done = [self.drifts[movie.name] for movie in self.movies if movie.name in self.drifts]
-        rows = table(done, self.given.dose_per_frame)
-        save_chart(Path("drift.vl.json"), drift_chart(done, self.given.pixel_size))
-        save_chart(Path("motion.vl.json"), summary_chart(rows))
-        write_csv(Path("motion.csv"), rows)
+        write_overview(done, self.given.pixel_size, self.given.dose_per_frame)
 
     def finish(self) -> None:
         """Every movie has its results, and the STAR file and the summary stand; a ToolError when one has none."""
@@ -199,15 +195,7 @@ class Alignment:
             text = self.with_final_names(text, movie)
         with whole(Path("corrected_micrographs.star")) as part:
             part.write_text(text)
-        rows = table(list(self.drifts.values()), self.given.dose_per_frame)
-        totals = [row["total_motion_A"] for row in rows]
-        summary = {
-            "movies": len(rows),
-            "median_total_motion_A": round(float(np.median(totals)), 2),
-            "largest_total_motion_A": max(totals),
-            "outliers": [row["movie"] for row in rows if row["outlier"] == "yes"],
-        }
-        write_json(Path("summary.json"), summary)
+        write_summary([self.drifts[movie.name] for movie in self.movies], self.given.dose_per_frame)
 
 
 def made(movie: Movie, ending: str) -> Path:

@@ -186,6 +186,19 @@ hints:
           - {field: outliers, title: Outliers}
       - {output: log, viewer: text, title: RELION's log, folded: true}
 
+  # Each element takes one core: so many movies are aligned at once as there are cores, with nothing lost between them.
+  portolan:Scatter:
+    over: movies
+    least: 6
+    most: 200
+    queue:
+      cores: 1
+      memory_mb: 4096
+      wall_seconds: 1800
+      grows:
+        - {input: movies, by: files, wall_seconds: 240}
+    merge: merge.cwl
+
 baseCommand: [python3]
 arguments:
   - {prefix: --threads, valueFrom: $(runtime.cores), position: 2}

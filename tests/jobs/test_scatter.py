@@ -1,0 +1,255 @@
+"""A job over many files is split into the elements of an array, each is followed, and the results are merged once."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from jobs.backends.base import SiteUnavailable
+from jobs.backends.local import LocalBackend
+from jobs.lifecycle import parts, sidebyside
+from jobs.lifecycle.places import control_of
+from jobs.models import Attempt, Element
+from jobs.repairs import Action
+from jobs.services import cancel_job, repair_job, submit_job
+from jobs.states import Does, ElementState, JobState
+from tests.jobs.conftest import drive, step
+
+NAMES = ("a", "b", "c", "d", "e", "f", "g")
+
+
+@pytest.fixture
+def files(root):
+    """``files(c="fail")`` writes seven files, the third of them with that text."""
+
+    def write(**texts: str) -> None:
+        (root / "in").mkdir(exist_ok=True)
+        for number, name in enumerate(NAMES):
+            (root / "in" / f"{name}.txt").write_text(texts.get(name, "x" * (number + 1)))
+
+    return write
+
+
+@pytest.fixture
+def tally(contributor, project, site):
+    """``tally()`` submits a job over the files."""
+
+    def submit(pattern: str = "in/*.txt", **more: object):
+        inputs = {"files": {"pattern": pattern}}
+        return submit_job(contributor, project.pk, tool="tally", inputs=inputs, site=site.name, **more)
+
+    return submit
+
+
+def states(job) -> list[str]:
+    return [one.state for one in parts.standing(job)]
+
+
+def kill_supervisor(settings, element: Element) -> None:
+    mark = settings.PORTOLAN_HOME / "run" / "local" / "active" / element.native_id
+    os.kill(json.loads(mark.read_text())["pid"], signal.SIGKILL)
+
+
+def test_seven_files_run_in_three_elements_and_give_what_one_run_gives(
+    files, tally, root, run_until_final, monkeypatch
+):
+    files()
+    job = run_until_final(tally())
+    assert job.job_state is JobState.SUCCEEDED, job.failure
+    assert (job.elements, job.cores, job.memory_mb, job.wall_seconds) == (3, 1, 200, 180)
+    assert [(one.does, one.exit_code) for one in job.attempts.all()] == [(Does.ELEMENTS, 0), (Does.MERGE, 0)]
+    assert job.progress == {"done": 3, "total": 3, "text": "elements 3 of 3 done"}
+    monkeypatch.setattr(LocalBackend, "arrays", False)
+    whole = run_until_final(tally())
+    assert (whole.elements, whole.cores, whole.attempts.get().does) == (0, 2, Does.ALL)
+    assert "takes no arrays" in whole.choice[0]["words"]
+    for one in (job, whole):
+        rows = (root / one.outputs_path / "rows.csv").read_text()
+        assert rows == "".join(f"{name},{number + 1}\n" for number, name in enumerate(NAMES))
+    names = [
+        sorted((r.output, r.title, r.viewer, r.path.rpartition("/")[2], r.size, r.sha256) for r in one.results.all())
+        for one in (job, whole)
+    ]
+    assert names[0] == names[1]
+    assert sorted((root / "in" / "began.log").read_text().split()) == sorted([*NAMES, *NAMES])
+
+
+def test_software_and_logs_of_the_elements_are_in_the_crate(files, tally, root, run_until_final):
+    files()
+    job = run_until_final(tally())
+    crate = json.loads((root / job.folder_path / "ro-crate-metadata.json").read_text())
+    names = {one["@id"] for one in crate["@graph"]}
+    assert {"elements/0000.stdout.log", "elements/0002.stderr.log", "command.txt", "merge-command.txt"} <= names
+    assert ("Tally", "1.0") in {(one.get("name"), one.get("version")) for one in crate["@graph"]}
+    inputs = [one for one in crate["@graph"] if one["@id"].endswith(".txt") and "in/" in one["@id"]]
+    assert len(inputs) == len(NAMES)
+    assert not (root / job.folder_path / "work-1").exists()
+
+
+def test_few_files_or_two_of_one_name_are_not_split(files, tally, root):
+    files()
+    assert tally("in/[abc].txt").elements == 0
+    (root / "in" / "more").mkdir()
+    (root / "in" / "more" / "a.txt").write_text("x")
+    assert tally("in/**/*.txt").elements == 0
+
+
+def test_progress_follows_each_element_and_one_poll_asks_for_all(files, tally, run_until, root, monkeypatch):
+    files(d="wait", f="wait")
+    job = run_until(tally(), JobState.RUNNING)
+    asked = []
+    real = LocalBackend.poll
+    monkeypatch.setattr(LocalBackend, "poll", lambda self, ids: (asked.append(list(ids)), real(self, ids))[1])
+    drive(job, lambda one: one.progress.get("done") == 1)
+    assert job.progress["text"] == "elements 1 of 3 done"
+    asked.clear()
+    step(job)
+    assert len(asked) == 1
+    assert [bool(one.ended_at) for one in parts.standing(job)] == [True, False, False]
+    files()
+    drive(job, lambda one: one.job_state.final)
+    assert job.job_state is JobState.SUCCEEDED, job.failure
+
+
+def test_a_failed_element_is_told_and_retried_alone(files, tally, contributor, root, run_until_final):
+    files(d="fail")
+    job = run_until_final(tally())
+    assert job.job_state is JobState.FAILED
+    assert (job.failure["code"], job.progress["text"]) == ("tool_failed", "elements 2 of 3 done, 1 failed")
+    assert "1 of 3 elements failed. Element 2: " in job.failure["message"]
+    assert "d.txt can't be counted" in job.failure["message"]
+    assert states(job) == [ElementState.DONE, ElementState.FAILED, ElementState.DONE]
+    assert "d.txt can't" in (root / job.folder_path / "elements" / "0001.stderr.log").read_text()
+    files()
+    repair_job(contributor, job.pk, Action.RETRY)
+    run_until_final(job)
+    assert job.job_state is JobState.SUCCEEDED, job.failure
+    assert [one.elements.count() for one in job.attempts.all()] == [3, 1, 0]
+    began = (root / "in" / "began.log").read_text().split()
+    assert sorted(began) == sorted(NAMES)  # each file once: the element failed at its first one
+    assert (root / job.outputs_path / "rows.csv").read_text().startswith("a,1\nb,2\nc,3\nd,4\n")
+
+
+def test_starting_again_runs_all_elements(files, tally, contributor, root, run_until_final):
+    files(d="fail")
+    job = run_until_final(tally())
+    files()
+    repair_job(contributor, job.pk, Action.RESTART)
+    run_until_final(job)
+    assert job.job_state is JobState.SUCCEEDED, job.failure
+    assert [one.elements.count() for one in job.attempts.all()] == [3, 3, 0]
+
+
+def test_an_element_whose_machine_failed_is_retried_by_itself(files, tally, root, run_until, settings):
+    settings.JOB_RETRIES = 1
+    files(d="wait")
+    job = run_until(tally(), JobState.RUNNING)
+    drive(job, lambda one: Element.objects.filter(state=ElementState.RUNNING, index=1).exists())
+    kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
+    drive(job, lambda one: one.attempts.count() == 2)
+    files()
+    drive(job, lambda one: one.job_state.final)
+    assert job.job_state is JobState.SUCCEEDED, job.failure
+    assert [list(one.elements.values_list("index", flat=True)) for one in job.attempts.all()] == [[0, 1, 2], [1], []]
+    assert any("tried again by itself" in event.reason for event in job.events.all())
+
+
+def test_retries_have_an_end(files, tally, run_until, settings):
+    settings.JOB_RETRIES = 0
+    files(d="wait")
+    job = run_until(tally(), JobState.RUNNING)
+    drive(job, lambda one: Element.objects.filter(state=ElementState.RUNNING, index=1).exists())
+    kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
+    drive(job, lambda one: one.job_state.final)
+    assert (job.job_state, job.failure["code"]) == (JobState.FAILED, "site_error")
+
+
+def test_cancel_ends_all_elements(files, tally, contributor, backend, run_until):
+    files(a="wait", d="wait", f="wait")
+    job = run_until(tally(), JobState.RUNNING)
+    cancel_job(contributor, job.pk)
+    drive(job, lambda one: one.job_state.final)
+    assert job.job_state is JobState.CANCELLED
+    assert set(states(job)) == {ElementState.DROPPED}
+    assert backend.listed() == {}
+
+
+def test_a_cancelled_job_that_was_never_handed_over_leaves_fences(files, tally, contributor, root, run_until, backend):
+    files()
+    job = tally()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jobs.lifecycle.starting._submitted", no_answer)
+        drive(job, lambda one: one.job_state is JobState.SUBMITTING)
+        cancel_job(contributor, job.pk)
+        drive(job, lambda one: one.job_state.final)
+    control = root / control_of(job.attempts.get())
+    assert sorted(path.parent.name for path in control.glob("*/fence")) == ["0", "1", "2"]
+
+
+def no_answer(*_: object):
+    raise SiteUnavailable("no answer")
+
+
+def test_an_array_whose_answer_was_lost_is_adopted(files, tally, root, monkeypatch, run_until_final):
+    files()
+    job, real, times = tally(), LocalBackend.submit_array, []
+
+    def lost(self, name, specs, *, at_once=0):
+        times.append(name)
+        real(self, name, specs, at_once=at_once)
+        raise SiteUnavailable("the answer was lost")
+
+    monkeypatch.setattr(LocalBackend, "submit_array", lost)
+    run_until_final(job)
+    assert (job.job_state, len(times)) == (JobState.SUCCEEDED, 1)
+    assert sorted((root / "in" / "began.log").read_text().split()) == list(NAMES)
+
+
+def test_a_failed_merge_is_retried_without_the_elements(files, tally, contributor, root, monkeypatch, run_until_final):
+    files()
+    job = tally()
+    drive(job, lambda one: one.attempts.filter(does=Does.ELEMENTS, ended_at__isnull=False).exists())
+    (root / job.folder_path / "work-1" / "0001" / "rows.csv").rename(root / "aside.csv")
+    run_until_final(job)
+    if job.job_state is JobState.FAILED and job.attempts.filter(does=Does.MERGE).exists():
+        (root / "aside.csv").rename(root / job.folder_path / "work-1" / "0001" / "rows.csv")
+        repair_job(contributor, job.pk, Action.RETRY)
+        run_until_final(job)
+        assert job.job_state is JobState.SUCCEEDED, job.failure
+    assert sorted((root / "in" / "began.log").read_text().split()) == list(NAMES)
+
+
+def test_elements_are_no_strangers_to_the_reconciler(files, tally, site, run_until):
+    files(d="wait")
+    job = run_until(tally(), JobState.RUNNING)
+    assert sidebyside.differences(site) == []
+    Attempt.objects.filter(job=job).update(native_id="")
+    Element.objects.all().update(native_id="")
+    job.__class__.objects.filter(pk=job.pk).update(state=JobState.SUBMITTING)
+    found = sidebyside.differences(site)
+    assert {one.kind for one in found} == {"to_adopt"}
+    found[0].mend()
+    job.refresh_from_db()
+    assert job.job_state is JobState.QUEUED
+    assert Element.objects.exclude(native_id="").count() == 3
+    files()
+    drive(job, lambda one: one.job_state.final)
+    assert job.job_state is JobState.SUCCEEDED
+
+
+def test_limits_of_the_site_bound_the_elements_at_once(files, tally, site, monkeypatch, run_until):
+    files()
+    site.most_jobs_each = 1
+    site.save()
+    asked = []
+    real = LocalBackend.submit_array
+
+    def noted(self, name, specs, *, at_once=0):
+        asked.append(at_once)
+        return real(self, name, specs, at_once=at_once)
+
+    monkeypatch.setattr(LocalBackend, "submit_array", noted)
+    job = tally()
+    drive(job, lambda one: one.job_state.final)
+    assert asked == [1]
