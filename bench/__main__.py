@@ -23,6 +23,7 @@ PAGE = ROOT / "docs" / "performance.md"
 MEASUREMENTS = {
     "overhead": ("bench.jobs", "overhead"),
     "throughput": ("bench.jobs", "throughput"),
+    "scatter": ("bench.movies", "scatter"),
     "queries": ("bench.pages", "queries"),
     "listing": ("bench.pages", "listing"),
     "upload": ("bench.transfer", "upload"),

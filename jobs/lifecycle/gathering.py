@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from common.errors import PortolanError
 from jobs.backends.base import NativeObservation, Phase, SiteUnavailable
 from jobs.backends.supervisor import EXIT_FILE
 from jobs.cwl import OutputError, collect_outputs
@@ -20,7 +22,7 @@ from jobs.lifecycle.sites import backend_of
 from jobs.lifecycle.starting import element_task
 from jobs.lifecycle.weighing import weighed, without_evidence
 from jobs.models import Attempt, Element, Job, Observation
-from jobs.registry import ToolInfo
+from jobs.registry import ToolInfo, get_tool
 from jobs.repairs import RETRIED
 from jobs.results import Failure, failure_of
 from jobs.states import ElementState, JobState
@@ -54,6 +56,8 @@ def note(attempt: Attempt, elements: list[Element], answers: Mapping[str, Native
             Element.objects.filter(pk=element.pk).update(ended_at=now)
         else:
             lost.append(element)
+    if not attempt.staged:
+        _judge_early(attempt)
     note_progress(job)
     if not attempt.elements.filter(ended_at__isnull=True).exists():
         Attempt.objects.filter(pk=attempt.pk, ended_at__isnull=True).update(ended_at=now)
@@ -62,6 +66,16 @@ def note(attempt: Attempt, elements: list[Element], answers: Mapping[str, Native
         return True
     _follow(attempt, [answers[one.native_id] for one in seen], lost)
     return job.job_state is JobState.CANCELLING
+
+
+def _judge_early(attempt: Attempt) -> None:
+    """Elements whose exit files are here already are told as done or failed while others run."""
+    ended = list(attempt.elements.filter(state__in=OPEN, ended_at__isnull=False))
+    if ended:
+        with suppress(PortolanError):  # what is wrong is told when the job's results are collected
+            info, places = get_tool(attempt.job.tool), places_of(attempt.job)
+            for element in ended:
+                _judge(attempt.job, attempt, element, info, places)
 
 
 def _note_one(element: Element, answer: NativeObservation, now: datetime) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -96,20 +98,22 @@ def test_few_files_or_two_of_one_name_are_not_split(files, tally, root):
 
 
 def test_progress_follows_each_element_and_one_poll_asks_for_all(files, tally, run_until, root, monkeypatch):
-    files(d="wait", f="wait")
+    files(a="fail", d="wait", f="wait")
     job = run_until(tally(), JobState.RUNNING)
     asked = []
     real = LocalBackend.poll
     monkeypatch.setattr(LocalBackend, "poll", lambda self, ids: (asked.append(list(ids)), real(self, ids))[1])
-    drive(job, lambda one: one.progress.get("done") == 1)
-    assert job.progress["text"] == "elements 1 of 3 done"
+    drive(job, lambda one: states(one)[0] == ElementState.FAILED)
+    assert job.job_state is JobState.RUNNING
+    assert job.progress["text"] == "elements 0 of 3 done, 1 failed"
     asked.clear()
     step(job)
     assert len(asked) == 1
-    assert [bool(one.ended_at) for one in parts.standing(job)] == [True, False, False]
-    files()
+    (root / "in" / "d.txt").write_text("go")
+    drive(job, lambda one: one.progress["text"] == "elements 1 of 3 done, 1 failed")
+    (root / "in" / "f.txt").write_text("go")
     drive(job, lambda one: one.job_state.final)
-    assert job.job_state is JobState.SUCCEEDED, job.failure
+    assert job.failure["message"].startswith("1 of 3 elements failed. Element 1: ")
 
 
 def test_a_failed_element_is_told_and_retried_alone(files, tally, contributor, root, run_until_final):
@@ -253,3 +257,23 @@ def test_limits_of_the_site_bound_the_elements_at_once(files, tally, site, monke
     job = tally()
     drive(job, lambda one: one.job_state.final)
     assert asked == [1]
+
+
+def test_elements_run_on_copies_and_their_results_come_home(
+    files, tally, site, root, tmp_path, contributor, run_until_final
+):
+    away = tmp_path / "away"
+    away.mkdir()
+    site.work_root = str(away)
+    site.tools = {"*": {"environment": {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}}}
+    site.save()
+    files(d="fail")
+    job = run_until_final(tally())
+    assert "Element 2: " in job.failure["message"], job.failure
+    files()
+    repair_job(contributor, job.pk, Action.RETRY)
+    run_until_final(job)
+    assert job.job_state is JobState.SUCCEEDED, job.failure
+    assert [one.staging["files"] for one in job.attempts.all()] == [7, 2, 10]
+    assert (root / job.outputs_path / "rows.csv").read_text().count("\n") == len(NAMES)
+    assert list(away.iterdir()) == []
