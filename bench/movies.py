@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def scatter() -> dict[str, Any]:
             inputs = gateway.call("GET", "/tools/movie_alignment/")["sample"]
             inputs |= {"movies": {"pattern": "samples/many/*.tiff"}}
             for number in range(ROUNDS):
-                taken["relion"].append(seconds_of(lambda at=number: relion(samples / "samples", Path(folder), at)))
+                taken["relion"].append(seconds_of(partial(relion, samples / "samples", Path(folder), number)))
                 taken["portolan"].append(through(gateway, project, "movie_alignment", inputs))
             elements = last_job(gateway, project)["elements"]
     best = {name: min(all_) for name, all_ in taken.items()}
