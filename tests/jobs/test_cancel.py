@@ -29,7 +29,7 @@ def test_a_job_whose_intent_is_recorded_never_starts_after_its_cancel(behave, co
     assert job.job_state is JobState.CANCELLED
     # A call that was on its way to the site arrives late: its copy meets the fence.
     job.state = JobState.SUBMITTING
-    spec = starting._spec_of(job, starting.latest(job))
+    (spec,) = starting._specs_of(job, starting.latest(job))
     with starting.asking(job.site) as backend:
         backend.submit(spec)
     assert not (root / job.folder_path / "stdout.log").exists()

@@ -62,6 +62,12 @@ def test_seven_files_run_in_three_elements_and_give_what_one_run_gives(
     assert (job.elements, job.cores, job.memory_mb, job.wall_seconds) == (3, 1, 200, 180)
     assert [(one.does, one.exit_code) for one in job.attempts.all()] == [(Does.ELEMENTS, 0), (Does.MERGE, 0)]
     assert job.progress == {"done": 3, "total": 3, "text": "elements 3 of 3 done"}
+    crate = json.loads((root / job.folder_path / "ro-crate-metadata.json").read_text())["@graph"]
+    told = {one["@id"] for one in crate}
+    assert {"elements/0000.stdout.log", "elements/0002.stderr.log", "command.txt", "merge-command.txt"} <= told
+    assert ("Tally", "1.0") in {(one.get("name"), one.get("softwareVersion")) for one in crate}
+    assert len([one for one in crate if str(one.get("name")).startswith("in/")]) == len(NAMES)
+    assert not (root / job.folder_path / "work-1").exists()
     monkeypatch.setattr(LocalBackend, "arrays", False)
     whole = run_until_final(tally())
     assert (whole.elements, whole.cores, whole.attempts.get().does) == (0, 2, Does.ALL)
@@ -75,18 +81,6 @@ def test_seven_files_run_in_three_elements_and_give_what_one_run_gives(
     ]
     assert names[0] == names[1]
     assert sorted((root / "in" / "began.log").read_text().split()) == sorted([*NAMES, *NAMES])
-
-
-def test_software_and_logs_of_the_elements_are_in_the_crate(files, tally, root, run_until_final):
-    files()
-    job = run_until_final(tally())
-    crate = json.loads((root / job.folder_path / "ro-crate-metadata.json").read_text())
-    names = {one["@id"] for one in crate["@graph"]}
-    assert {"elements/0000.stdout.log", "elements/0002.stderr.log", "command.txt", "merge-command.txt"} <= names
-    assert ("Tally", "1.0") in {(one.get("name"), one.get("version")) for one in crate["@graph"]}
-    inputs = [one for one in crate["@graph"] if one["@id"].endswith(".txt") and "in/" in one["@id"]]
-    assert len(inputs) == len(NAMES)
-    assert not (root / job.folder_path / "work-1").exists()
 
 
 def test_few_files_or_two_of_one_name_are_not_split(files, tally, root):
@@ -254,8 +248,7 @@ def test_limits_of_the_site_bound_the_elements_at_once(files, tally, site, monke
         return real(self, name, specs, at_once=at_once)
 
     monkeypatch.setattr(LocalBackend, "submit_array", noted)
-    job = tally()
-    drive(job, lambda one: one.job_state.final)
+    run_until(tally(), JobState.QUEUED)
     assert asked == [1]
 
 
