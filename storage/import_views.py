@@ -18,7 +18,7 @@ from storage.forms import AgainForm, ImportForm
 from storage.models import Import, ImportFileState, ImportState
 from storage.services import imports as service
 
-SHOWN = 100
+SHOWN, PREVIEWED = 100, 5
 FIELDS = {"address": "addresses"}
 
 
@@ -82,7 +82,7 @@ def _shown(request: PersonRequest, project_id: UUID, import_id: UUID) -> dict[st
         "percent": min(100, int(100 * run.come / run.size)) if run.size else None,
         "seconds_left": left / run.rate if moving and run.rate and left else None,
         "troubled": service.troubled(run)[:SHOWN],
-        "first": run.items.filter(state=ImportFileState.WAITING)[:10] if run.state == ImportState.LISTED else [],
+        "first": run.items.filter(state=ImportFileState.WAITING)[:PREVIEWED] if run.state == ImportState.LISTED else [],
         "goes_on": run.state != ImportState.CANCELLED and (run.state != ImportState.DONE or run.failed_files > 0),
         "ended": run.state in (ImportState.FAILED, ImportState.DONE, ImportState.CANCELLED),
         "asks_address": not all(run.addresses),

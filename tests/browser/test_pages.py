@@ -28,6 +28,8 @@ def places(instance):
         wait_until(lambda: api.get(f"/jobs/{job}/").json()["final"], seconds=60, what="the job's end")
         wanted = {"path": "samples", "rights": ["list", "read"], "expected_bytes": 10**6}
         link = api.post(f"/projects/{project}/links/", json=wanted).json()["link"]["id"]
+        wanted = {"kind": "http", "addresses": [f"{instance.door_url}/nothing/"], "target": "raw"}
+        brought = api.post(f"/projects/{project}/imports/", json=wanted).json()["id"]
     at = f"/projects/{project}"
     return {
         "start": "/", "projects": "/projects/", "new-project": "/projects/new/", "files": f"{at}/files/?path=samples",
@@ -41,6 +43,7 @@ def places(instance):
         "sites": "/operator/sites/", "site": "/operator/sites/local/", "site-new": "/operator/sites/add/",
         "reconcile": "/operator/reconcile/", "policy": "/policy/",
         "links": f"{at}/links/?path=samples", "link": f"{at}/links/{link}/", "send": f"{at}/send/",
+        "imports": f"{at}/imports/?path=raw", "import": f"{at}/imports/{brought}/",
     }  # fmt: skip
 
 

@@ -129,7 +129,8 @@ def test_part_of_an_older_file_is_not_gone_on_with(bring, scripted, root):
         ("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg=="),
     ],
 )
-def test_file_that_is_not_what_the_source_says_is_refused(bring, scripted, root, header, value):
+def test_file_that_is_not_what_the_source_says_is_refused(bring, scripted, root, monkeypatch, header, value):
+    monkeypatch.setattr("storage.imports.moving.MOST_TRIES", 2)
     scripted.answers["/a.txt"] = (200, {header: value}, b"not nothing")
     run = bring(f"{scripted.url}/a.txt")
     assert problems(run) == {"in/a.txt": "checksum_mismatch"}
