@@ -17,7 +17,12 @@ from storage.filling import make_root
 from storage.models import Folder
 from storage.services.folders import ensure_default_site, folder_of, folder_root
 
-pytest_plugins = ["tests.live", "tests.oidc.institutes"]
+pytest_plugins = [
+    "tests.live",
+    "tests.oidc.institutes",
+    "tests.storage.sites.rclone",
+    "tests.storage.sites.xrootd",
+]
 
 # Rows that are fought for, and the rules of a database that SQLite is lax about: run on PostgreSQL too.
 ON_POSTGRES = (

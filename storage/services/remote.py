@@ -102,7 +102,7 @@ def list_remote(
 ) -> Page:
     """A page of the folder ``path``, asked from the site now. UserError ``bad_path``, NotFound, Unavailable."""
     folder, path = folder_of(user, project_id, folder_id), clean(path)
-    return adapter_of(folder).list(path, cursor=cursor, limit=limit)
+    return adapter_of(folder).page(path, cursor=cursor, limit=limit)
 
 
 def links_of(user: User, project_id: UUID | str) -> QuerySet[RemoteLink]:

@@ -50,7 +50,11 @@ def save_site(operator: User, name: str, given: dict[str, Any], *, new: bool = F
     if SiteKind.POSIX in (row.kind, before["kind"] if not new else row.kind):
         hint = "Its root is in the settings of the portal (STORAGE_ROOT)."
         raise UserError("A mounted site can't be made or changed here.", code="bad_kind", field="kind", hint=hint)
-    if not new and getattr(row, "attached", 0) and any(getattr(row, key) != before[key] for key in PLACE):
+    if (
+        not new
+        and row.remote_folders.filter(detached_at=None).exists()
+        and any(getattr(row, key) != before[key] for key in PLACE)
+    ):
         raise StateConflict("Projects have folders there: kind and prefix stay.", code="site_in_use", field="prefix")
     checked(row.kind, row.base_url, row.prefix, row.settings)
     if any(getattr(row, key) != before[key] for key in FIELDS if key != "offered"):

@@ -93,13 +93,14 @@ class Probed:
 class SiteAdapter(Protocol):
     """A project's folder on a site."""
 
-    new_is_file: bool
-    """Whether a path that is not there yet is taken for a file to be made; else for a folder."""
+    @property
+    def new_is_file(self) -> bool:
+        """Whether a path that is not there yet is taken for a file to be made; else for a folder."""
 
     def make(self, path: str = "") -> None:
         """The folder ``path`` is there, where this site has folders."""
 
-    def list(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
+    def page(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
         """What is directly in ``path``; an empty page where the project's own folder is not there yet."""
 
     def stat(self, path: str) -> SiteEntry:

@@ -27,7 +27,7 @@ class PosixAdapter:
         """The folder ``path`` is there."""
         ensure_dir(root_of(self.folder), path)
 
-    def list(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
+    def page(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
         """A page of the directory."""
         found = list_page(root_of(self.folder), path, cursor=cursor, limit=limit)
         return Page(entries=[_entry(one) for one in found.entries], next_cursor=found.next_cursor)

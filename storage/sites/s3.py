@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import boto3
-from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -50,16 +50,27 @@ class Store:
         return self.settings["bucket"]
 
     def client(self) -> Any:
-        """A client with the portal's own key of the store."""
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.base_url,
-            region_name=self.settings.get("region", "us-east-1"),
-            aws_access_key_id=self.settings["access_key"],
-            aws_secret_access_key=secret("secret_key_file", self.settings["secret_key_file"]),
-            config=CONFIG,
-            verify=self.settings.get("ca_file"),
+        """A client with the portal's own key of the store; kept, for making one is slow."""
+        return _client(
+            self.base_url,
+            self.settings.get("region", "us-east-1"),
+            self.settings["access_key"],
+            secret("secret_key_file", self.settings["secret_key_file"]),
+            self.settings.get("ca_file"),
         )
+
+
+@lru_cache(maxsize=16)
+def _client(url: str, region: str, access_key: str, secret_key: str, ca_file: str | None) -> Any:
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=CONFIG,
+        verify=ca_file,
+    )
 
 
 @contextmanager
@@ -87,7 +98,7 @@ class S3Adapter:
     def make(self, path: str = "") -> None:
         """Nothing needs to be made: a store has no folders."""
 
-    def list(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
+    def page(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
         """A page in the order of the store; ``cursor`` is its continuation token."""
         prefix = self.folder + (f"{path}/" if path else "")
         more = {"ContinuationToken": cursor} if cursor else {}
@@ -113,7 +124,7 @@ class S3Adapter:
                     name=name, path=path, kind="file", size=head["ContentLength"], modified=head["LastModified"]
                 )
             except NotFound:
-                self.list(path, limit=1)
+                self.page(path, limit=1)
         return SiteEntry(name=name, path=path, kind="folder")
 
     def issue(self, ask: Ask) -> Issued:
@@ -129,7 +140,7 @@ class S3Adapter:
         key = {"Bucket": self.store.bucket, "Key": self.folder + ask.path}
         seconds = max(1, math.floor(ask.seconds))
         with told(ask.path):
-            client: BaseClient = self.store.client()
+            client: Any = self.store.client()
             addresses = [
                 Address(
                     url=client.generate_presigned_url(method, Params=key, ExpiresIn=seconds),

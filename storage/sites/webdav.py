@@ -65,7 +65,8 @@ class Door:
             if known and "certificate_file" in self.settings:
                 context.load_cert_chain(self.settings["certificate_file"], self.settings["key_file"])
         except (OSError, ssl.SSLError) as error:
-            raise Unavailable("The site's certificate files can't be used.", code="site_secret") from error
+            hint = "The operator has to look at ca_file, certificate_file and key_file of the site."
+            raise Unavailable("The site's certificate files can't be used.", code="site_secret", hint=hint) from error
         with httpx.Client(verify=context, timeout=TIMEOUT, trust_env=False) as client:
             yield client
 
@@ -142,7 +143,7 @@ class WebdavAdapter:
                 if status not in (httpx.codes.CREATED, httpx.codes.METHOD_NOT_ALLOWED, httpx.codes.CONFLICT):
                     raise Unavailable(f"The site makes no folder (it answers {status}).", code="site_refuses")
 
-    def list(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
+    def page(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
         """Folders first; the whole answer is read, for WebDAV knows no pages."""
         try:
             found = self._properties(path, depth="1")

@@ -72,7 +72,7 @@ def _await(address: str, process: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory):
+def s3_server(tmp_path_factory):
     """A real S3 server."""
     with running(tmp_path_factory.mktemp("s3")) as made:
         yield made

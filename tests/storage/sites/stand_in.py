@@ -19,7 +19,7 @@ class StandIn:
     def make(self, path: str = "") -> None:
         """All folders are there."""
 
-    def list(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
+    def page(self, path: str, *, cursor: str = "", limit: int = 100) -> Page:
         above, found = f"{path}/" if path else "", dict[str, SiteEntry]()
         for one, size in FILES.items():
             if one.startswith(above):
@@ -33,7 +33,7 @@ class StandIn:
     def stat(self, path: str) -> SiteEntry:
         if path in FILES:
             return SiteEntry(name=path.rpartition("/")[2], path=path, kind="file", size=FILES[path])
-        self.list(path)
+        self.page(path)
         return SiteEntry(name=path, path=path, kind="folder")
 
     def issue(self, ask: Ask) -> Issued:

@@ -124,7 +124,7 @@ def running():
 
 
 def _write(home: Path) -> None:
-    home.chmod(0o755)
+    home.chmod(0o711)
     _certificates(home)
     (home / "secret").write_bytes(base64.encodebytes(secrets.token_bytes(64)))
     (home / "gridmap").write_text('"/O=Lab/CN=portal" portal\n')
@@ -195,7 +195,7 @@ def _await(url: str, ca: Path, process: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def xrootd():
+def xrootd_doors():
     """The doors of a real XRootD."""
     with running() as made:
         yield made
