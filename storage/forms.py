@@ -1,5 +1,7 @@
 """What people type about a new project and its folder."""
 
+import json
+from pathlib import PurePosixPath
 from typing import Any
 
 from django import forms
@@ -8,7 +10,7 @@ from accounts.models import User
 from projects.models import Project
 from storage.imports.entry import Entry
 from storage.links.rights import Right
-from storage.models import Conflict, ImportKind
+from storage.models import Conflict, ImportKind, SiteKind
 
 
 class NewProjectForm(forms.Form):
@@ -90,3 +92,53 @@ class AgainForm(forms.Form):
 
 def _bytes(gigabytes: float | None) -> int | None:
     return None if gigabytes is None else max(1, round(gigabytes * GIGABYTE))
+
+
+class RemoteLinkForm(forms.Form):
+    """A credential of a remote site to get."""
+
+    path = forms.CharField(max_length=2000, required=False, strip=False)
+    rights = forms.MultipleChoiceField(choices=Right.choices, error_messages={"required": "Tick at least one."})
+    hours = forms.IntegerField(min_value=1, max_value=168, initial=1)
+    label = forms.CharField(max_length=100, required=False)
+
+    def words(self) -> dict[str, Any]:
+        """What ``storage.services.remote.create_link`` is asked for."""
+        given = self.cleaned_data
+        asked = {name: given[name] for name in ("path", "rights", "label")}
+        return asked | {"expires_in": given["hours"] * 3600}
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """The service's word for the end is this form's ``hours``."""
+        super().add_error("hours" if field == "expires_in" else field, error)
+
+
+class StorageSiteForm(forms.Form):
+    """A storage site with a door of its own."""
+
+    name = forms.SlugField(max_length=60)
+    kind = forms.ChoiceField(choices=SiteKind.choices)
+    base_url = forms.CharField(max_length=500)
+    prefix = forms.CharField(max_length=500, required=False)
+    settings = forms.CharField(max_length=10_000, required=False)
+    offered = forms.BooleanField(required=False)
+
+    def clean_settings(self) -> dict[str, str]:
+        """The settings as an object of texts."""
+        try:
+            found = json.loads(self.cleaned_data["settings"] or "{}")
+        except ValueError as wrong:
+            raise forms.ValidationError(f"This is no JSON: {wrong}.") from wrong
+        if not isinstance(found, dict):
+            raise forms.ValidationError("This must be an object: {…}.")
+        return found
+
+    def words(self) -> dict[str, Any]:
+        """What ``storage.services.sites.save_site`` is given."""
+        return {name: self.cleaned_data[name] for name in ("kind", "base_url", "prefix", "settings", "offered")}
+
+
+def crumbs(path: str) -> list[tuple[str, str]]:
+    """(name, path) of every folder on the way to ``path``."""
+    parts = PurePosixPath(path).parts
+    return [(part, "/".join(parts[: at + 1])) for at, part in enumerate(parts)]

@@ -21,6 +21,7 @@ from storage.forms import LinkForm
 from storage.links.rights import WRITING, Right
 from storage.models import TransferLink
 from storage.services import links as service
+from storage.services import remote
 from storage.services.links import NewLink
 
 SHOWN = 200
@@ -53,6 +54,7 @@ def links(request: PersonRequest, project_id: UUID) -> HttpResponse:
         "form": form,
         "opened": source is not None or "path" in request.GET or bool(form.errors),
         "links": found,
+        "remote_links": list(remote.links_of(request.user, project_id)[:SHOWN]),
         "rights": _choices(request, project),
     }
     return render(request, "storage/links.html", context, status=400 if form.errors else 200)

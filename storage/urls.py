@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from storage import import_views, link_views, trust_views, views
+from storage import import_views, link_views, remote_views, site_views, trust_views, views
 
 app_name = "storage"
 IMPORT = "projects/<uuid:project_id>/imports/<uuid:import_id>/"
@@ -32,6 +32,13 @@ urlpatterns = [
     path(f"{IMPORT}live/", import_views.live, name="import_live"),
     path(f"{IMPORT}act/", import_views.act, name="import_act"),
     path(f"{IMPORT}manifest/", import_views.manifest, name="import_manifest"),
+    path("projects/<uuid:project_id>/remote/", remote_views.folders, name="remotes"),
+    path("projects/<uuid:project_id>/remote/attach/", remote_views.attach, name="remote_attach"),
+    path("projects/<uuid:project_id>/remote/<uuid:remote_id>/", remote_views.browse, name="remote"),
+    path("projects/<uuid:project_id>/remote/<uuid:remote_id>/detach/", remote_views.detach, name="remote_detach"),
+    path("operator/storage/", site_views.stores, name="stores"),
+    path("operator/storage/<str:store>/", site_views.store, name="store"),
+    path("operator/storage/<str:store>/probe/", site_views.probe, name="store_probe"),
     path("projects/<uuid:project_id>/send/", link_views.send, name="send"),
     path("projects/<uuid:project_id>/links/", link_views.links, name="links"),
     path("projects/<uuid:project_id>/links/<uuid:link_id>/", link_views.link, name="link"),

@@ -1,7 +1,6 @@
 """Pages of a project's folder: browse, change, bring, take away, look."""
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from uuid import UUID
 
 from django.contrib import messages
@@ -17,9 +16,9 @@ from accounts.requests import PersonRequest
 from common.errors import PortolanError
 from projects.permissions import get_project
 from projects.roles import Action
-from storage.forms import NewProjectForm
+from storage.forms import NewProjectForm, crumbs
 from storage.ordering import MATCH_LENGTH, SORTS, USUAL, Order
-from storage.services import files, folders, trust
+from storage.services import files, folders, remote, trust
 from storage.streaming import file_response, framed_response, zip_response
 
 PAGE = 100
@@ -65,12 +64,13 @@ def browse(request: PersonRequest, project_id: UUID) -> HttpResponse:
         "tab": "files",
         **{"order": order, "cursor": cursor, "columns": columns(order)},
         "path": path,
-        "crumbs": _crumbs(path),
+        "crumbs": crumbs(path),
         "listing": listing,
         "look": chosen,
         "details": _details(request, project_id, chosen),
         "dataset": trust.dataset_at(request.user, project_id, path),
         "usage": trust.usage(request.user, project_id),
+        "remotes": [] if path else remote.folders_of(request.user, project_id),
         "undo": [item for item in request.GET.get("deleted", "").split(",") if item],
     }
     return render(request, "storage/files.html", context)
@@ -179,7 +179,7 @@ def pick(request: PersonRequest, project_id: UUID) -> HttpResponse:
     project = get_project(request.user, Action.VIEW, project_id)
     path, cursor = request.GET.get("path", ""), request.GET.get("cursor", "")
     listing = files.list_folder(request.user, project_id, path, cursor=cursor, limit=PAGE)
-    context = {"project": project, "path": path, "crumbs": _crumbs(path), "listing": listing}
+    context = {"project": project, "path": path, "crumbs": crumbs(path), "listing": listing}
     return render(request, "storage/pick.html", context)
 
 
@@ -230,8 +230,3 @@ def _back(project_id: UUID, path: str, **more: str) -> HttpResponse:
 
 def _inside(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
-
-
-def _crumbs(path: str) -> list[tuple[str, str]]:
-    parts = PurePosixPath(path).parts
-    return [(part, "/".join(parts[: number + 1])) for number, part in enumerate(parts)]

@@ -14,6 +14,7 @@ ARGUMENTS: dict[str, str] = {
     "provider_id": "example",
     "name": "here",
     "number": "1",
+    "store": "archive",
 }
 QUERIES: dict[str, dict[str, object]] = {
     "storage:download": {"path": "notes.txt"},
@@ -34,6 +35,15 @@ FORMS: dict[str, dict[str, object]] = {
     "jobs:site_new": {"name": "new", "scheduler": "local", "cores": "8", "memory_mb": "16000"},
     "jobs:acls_account": {"username": "ada", "posix_account": "5101"},
     "storage:links": {"path": "movies", "rights": ["read"], "days": "7"},
+    "storage:remote_attach": {"site": "tape", "label": "Tape"},
+    "storage:remote": {"path": "raw", "rights": ["read"], "hours": "1"},
+    "storage:stores": {"name": "new", "kind": "s3", "base_url": "https://s3.example.org", "settings": "{}"},
+    "storage:store": {
+        "kind": "webdav",
+        "base_url": "https://archive.example.org:2880",
+        "prefix": "/data/portolan",
+        "settings": '{"token_file": "/etc/portolan/token"}',
+    },
     "jobs:repair": {"action": "more_memory"},
     "projects:people": {"username": "grace", "role": "viewer", "purpose": "Looks"},
     "projects:member_change": {"role": "contributor", "purpose": "Works"},
