@@ -23,7 +23,7 @@ from django.utils.http import parse_http_date_safe
 
 from common.errors import NotFound, Unavailable
 from storage.links.rights import Activity, Right
-from storage.listing import natural
+from storage.ordering import natural
 from storage.paths import is_plain
 from storage.sites import macaroons
 from storage.sites.base import Address, Ask, Issued, Page, SiteEntry, at_time, refused
