@@ -17,6 +17,7 @@ from common.errors import PortolanError
 from projects.permissions import get_project
 from projects.roles import Action
 from storage.forms import NewProjectForm, crumbs
+from storage.models import RemoteFolder
 from storage.ordering import MATCH_LENGTH, SORTS, USUAL, Order
 from storage.services import files, folders, remote, trust
 from storage.streaming import file_response, framed_response, zip_response
@@ -62,7 +63,7 @@ def browse(request: PersonRequest, project_id: UUID) -> HttpResponse:
     context = {
         "project": project,
         "tab": "files",
-        **{"order": order, "cursor": cursor, "columns": columns(order)},
+        **{"order": order, "cursor": cursor, "columns": columns(order), "remotes": _remotes(request, project_id, path)},
         "path": path,
         "crumbs": crumbs(path),
         "listing": listing,
@@ -70,7 +71,6 @@ def browse(request: PersonRequest, project_id: UUID) -> HttpResponse:
         "details": _details(request, project_id, chosen),
         "dataset": trust.dataset_at(request.user, project_id, path),
         "usage": trust.usage(request.user, project_id),
-        "remotes": [] if path else remote.folders_of(request.user, project_id),
         "undo": [item for item in request.GET.get("deleted", "").split(",") if item],
     }
     return render(request, "storage/files.html", context)
@@ -211,6 +211,11 @@ def columns(order: Order) -> list[Column]:
         direction = ("descending" if order.descending else "ascending") if mine else ""
         found.append(Column(name=name, title=title, sorted=direction, descending="1" if down else ""))
     return found
+
+
+def _remotes(request: PersonRequest, project_id: UUID, path: str) -> list[RemoteFolder]:
+    """The project's remote folders, shown where its folder begins."""
+    return [] if path else list(remote.folders_of(request.user, project_id))
 
 
 def _details(request: PersonRequest, project_id: UUID, path: str) -> trust.FileDetails | None:
