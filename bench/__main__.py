@@ -24,6 +24,7 @@ MEASUREMENTS = {
     "overhead": ("bench.jobs", "overhead"),
     "throughput": ("bench.jobs", "throughput"),
     "scatter": ("bench.movies", "scatter"),
+    "clusters": ("bench.clusters", "clusters"),
     "queries": ("bench.pages", "queries"),
     "listing": ("bench.pages", "listing"),
     "upload": ("bench.transfer", "upload"),

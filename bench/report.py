@@ -62,6 +62,65 @@ def _scatter(found: Figures) -> list[str]:
     ]
 
 
+def _clusters(found: Figures) -> list[str]:
+    rows = [
+        f"| {name} | {one['jobs']:,} | {one['s']:.1f} s | {one['per_minute']:.0f} | × {one['times_loop']:.2f} |"
+        for name, one in found["ways"].items()
+    ]
+    late = found["seen_after_s"]
+    return [
+        "## Many short jobs on Slurm",
+        "",
+        f"Jobs that wait {found['job_s']} s, on a Slurm with {found['slots']} slots that runs on the same cores as "
+        "everything else. By Portolan: submitted by REST one after the other, until the answer that shows all "
+        "succeeded, with results, checksums and crates, on PostgreSQL. The others end when the last job has left the "
+        "queue or is known to be done; they are given fewer jobs, so the last column compares times for each job.",
+        "",
+        "| way | jobs | time | jobs a minute | time for a job against the loop |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+        f"From the end of a job's command until REST no longer says that it runs: median {late['median']:.2f} s, "
+        f"95th percentile {late['p95']:.2f} s ({late['changes']} jobs).",
+        "",
+        *_watching(found["watching"]),
+        "",
+        *_copies(found["copies"]),
+    ]
+
+
+def _watching(found: Figures) -> list[str]:
+    few, many = found["found"][str(found["few"])], found["found"][str(found["many"])]
+    return [
+        "## Watching many jobs",
+        "",
+        f"Calls of the scheduler's commands are {'' if found['equal'] else 'NOT '}equal; the scheduler is a script.",
+        "",
+        "| active jobs | calls a minute | seconds of a core a minute |",
+        "|---|---|---|",
+        f"| {found['few']:,} | {few['calls']:.0f} | {few['cpu_s']:.1f} |",
+        f"| {found['many']:,} | {many['calls']:.0f} | {many['cpu_s']:.1f} |",
+    ]
+
+
+def _copies(found: Figures) -> list[str]:
+    names = {"large": f"{found['mb']:,} MiB in one file", "many": f"{found['files']:,} files of 4 KiB"}
+    rows = [
+        f"| {names[name]} | {one['rsync_s']:.1f} s | {one['staged_s']:.1f} s | × {one['ratio']:.2f} |"
+        for name, one in found["found"].items()
+    ]
+    return [
+        "## Copies to a site behind SSH",
+        "",
+        f"The median of {found['rounds']} rounds, in turns. Portolan's copies are compared by SHA-256 at both ends; "
+        "both ends share the machine's cores.",
+        "",
+        "| | bare rsync | staged and verified | |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+
+
 def _queries(found: Figures) -> list[str]:
     rows = [f"| {name} | {counts['10']} | {counts['10000']} |" for name, counts in found["pages"].items()]
     word = "Equal on every page." if found["equal"] else "NOT equal on every page."
@@ -182,6 +241,7 @@ SECTIONS = {
     "overhead": _overhead,
     "throughput": _throughput,
     "scatter": _scatter,
+    "clusters": _clusters,
     "queries": _queries,
     "listing": _listing,
     "upload": _upload,

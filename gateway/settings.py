@@ -243,6 +243,10 @@ SPECTACULAR_SETTINGS = {
         "SiteKindEnum": "storage.models.SiteKind",
         "ImportStateEnum": "storage.models.ImportState",
         "ImportFileStateEnum": "storage.models.ImportFileState",
+        "RequestStateEnum": "projects.models.RequestState",
+        "ImportKindEnum": "storage.models.ImportKind",
+        "EntryKindEnum": ["file", "folder", "link", "other"],
+        "FileOrFolderEnum": ["file", "folder"],
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -275,5 +279,7 @@ DOOR_PROXY_HOPS = env.int("DOOR_PROXY_HOPS", default=0)
 TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]
 POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
 RECONCILE_SECONDS = env.float("RECONCILE_SECONDS", default=5.0)
+# How many copies of jobs' files go on at once. The worker has as many processes more, so the others are always free.
+COPIES_AT_ONCE = env.int("COPIES_AT_ONCE", default=1)
 # How often a job is tried again by itself after a node or a site failed it.
 JOB_RETRIES = env.int("JOB_RETRIES", default=2)

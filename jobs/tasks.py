@@ -15,6 +15,8 @@ from jobs.states import JobState
 
 SOON_SECONDS = 0.25
 YOUNG = timedelta(seconds=20)
+# Long copies and their sums have time-outs of their own; this is more than all of them together.
+COPY_LIMIT = 4200
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,7 @@ def canaries() -> None:
         probe_site.delay(str(site_id))
 
 
-@shared_task
+@shared_task(soft_time_limit=COPY_LIMIT, time_limit=COPY_LIMIT + 60)
 def advance(job_id: str) -> None:
     """The job has gone as far as it can now; its site is asked soon after."""
     job = lifecycle.advance(job_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import redis
+from django.conf import settings
 
 from common.errors import Unavailable
 from gateway.celery import app
@@ -115,7 +116,8 @@ def _door(instance: Instance) -> Service:
 
 def _worker(instance: Instance) -> Service:
     argv = [program("celery"), "-A", "gateway", "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
-    argv += ["--concurrency", str(instance.worker_processes), "--hostname", f"worker-{instance.port}@%h"]
+    processes = instance.worker_processes + settings.COPIES_AT_ONCE
+    argv += ["--concurrency", str(processes), "--hostname", f"worker-{instance.port}@%h"]
 
     def ready() -> bool:
         try:

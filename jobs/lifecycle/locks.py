@@ -8,13 +8,17 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
+from jobs.backends.base import SiteUnavailable
+
+# Far from the keys of jobs, which are random.
+COPIES = 2**61
 _FLOCK = "hhqqi"  # struct flock: type, whence, start, length, pid
 
 
@@ -28,6 +32,21 @@ def only_one(job_id: UUID) -> Iterator[bool]:
     else:
         with _byte_lock(key) as mine:
             yield mine
+
+
+@contextmanager
+def copying() -> Iterator[None]:
+    """One of the ``COPIES_AT_ONCE`` places for long copies is held, so that workers stay free for all the rest.
+
+    SiteUnavailable when all are taken: the copy's turn comes later.
+    """
+    with ExitStack() as held:
+        for place in range(settings.COPIES_AT_ONCE):
+            if held.enter_context(only_one(UUID(int=COPIES + place))):
+                break
+        else:
+            raise SiteUnavailable("Other files are being copied just now.")
+        yield
 
 
 @contextmanager

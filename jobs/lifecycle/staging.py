@@ -18,6 +18,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +30,7 @@ from jobs.backends.runner import Runner
 from jobs.backends.supervisor import EXIT_FILE, FENCE
 from jobs.cwl import CommandLine
 from jobs.cwl.model import all_files_in
+from jobs.lifecycle.locks import copying
 from jobs.lifecycle.parts import LOGS
 from jobs.lifecycle.places import Places, control_of
 from jobs.lifecycle.points import reached
@@ -39,10 +41,12 @@ from jobs.registry import ToolInfo
 from jobs.states import Does
 from storage.paths import ensure_dir
 
-SLICE_SECONDS = 600
+# The longest that rsync goes on at once, that sums are waited for, and that a look at a running job takes.
+SLICE_SECONDS, SUM_SECONDS, LOOK_SECONDS = 600, 3000, 60
 PAUSE_SECONDS = 30
 BLOCK = 2**20
 PARTS = ".portolan-parts"
+PUT_BACK = "Put it back, then run the job again."
 # rsync: 11 writing failed, 23 and 24 some files could not be read or went away while they were copied.
 NO_ROOM, PARTIAL = 11, (23, 24)
 
@@ -106,17 +110,27 @@ def stage_in(attempt: Attempt, info: ToolInfo, places: Places, *commands: Comman
     reached("stage_in.begun")
     for folder in (target.folder / attempt.job.folder_path, target.tools):
         target.runner.make_dirs(folder)
-    for root, names, goal in ((places.root, files, target.folder), (above, own, target.tools)):
-        if names:
-            _copy_there(attempt, root, names, goal)
-    reached("stage_in.copied")
-    sums = {str(target.folder / path): _digest(places.root / path) for path in files}
-    sums |= {str(target.tools / path): _digest(above / path) for path in own}
-    _verify(target, sums)
+    with copying(), ThreadPoolExecutor(1) as beside:
+        # Summed while they are sent: both read the same pages.
+        summing = beside.submit(_sums_here, ((places.root, files, target.folder), (above, own, target.tools)))
+        for root, names, goal in ((places.root, files, target.folder), (above, own, target.tools)):
+            if names:
+                _copy_there(attempt, root, names, goal)
+        reached("stage_in.copied")
+        sums = summing.result()
+        _verify(target, sums)
     told: dict[str, float] = {"files": len(files), "bytes": sum(os.stat(places.root / path).st_size for path in files)}
     told["seconds"] = round(time.monotonic() - began, 3)
     Attempt.objects.filter(pk=attempt.pk).update(staging=told)
     reached("stage_in.verified")
+
+
+def _sums_here(copied: Iterable[tuple[Path, list[str], PurePosixPath]]) -> dict[str, str]:
+    """The SHA-256 of each file by its path on the site; UserError for one that went away."""
+    try:
+        return {str(goal / name): _digest(root / name) for root, names, goal in copied for name in names}
+    except FileNotFoundError as gone:
+        raise UserError("An input went away while it was copied.", code="input_missing", hint=PUT_BACK) from gone
 
 
 def send_work(attempt: Attempt, places: Places) -> None:
@@ -172,7 +186,7 @@ def _verify(target: There, sums: Mapping[str, str]) -> None:
     manifest = target.base / "manifest.sha256"
     lines = "".join(f"{_line(path, digest)}\n" for path, digest in sums.items())
     target.runner.put(manifest, lines.encode("utf-8", "surrogateescape"))
-    ran = target.runner.run(["sha256sum", "--check", "--quiet", "--strict", str(manifest)], seconds=SLICE_SECONDS)
+    ran = target.runner.run(["sha256sum", "--check", "--quiet", "--strict", str(manifest)], seconds=SUM_SECONDS)
     if ran.status:
         raise SiteUnavailable(f"A copy on the site is not what was sent: {ran.said}")
 
@@ -194,12 +208,13 @@ def bring_home(job: Job, attempt: Attempt, places: Places) -> None:
         return
     ensure_dir(places.root, attempt.work_path)
     ensure_dir(places.root, control_of(attempt))
-    _copy_home(attempt, target, [f"{job.folder_path}/", f"{control}/"], places.root)
-    reached("stage_out.copied")
-    for path, digest in _sums_there(target, (f"{job.folder_path}/work-{attempt.number}", control)):
-        home = places.root / path
-        if home.is_symlink() or not home.is_file() or _digest(home) != digest:
-            raise SiteUnavailable(f"{path} did not come home whole; it is fetched again.")
+    with copying():
+        _copy_home(attempt, target, [f"{job.folder_path}/", f"{control}/"], places.root)
+        reached("stage_out.copied")
+        for path, digest in _sums_there(target, (f"{job.folder_path}/work-{attempt.number}", control)):
+            home = places.root / path
+            if home.is_symlink() or not home.is_file() or _digest(home) != digest:
+                raise SiteUnavailable(f"{path} did not come home whole; it is fetched again.")
     reached("stage_out.verified")
 
 
@@ -211,7 +226,7 @@ def mirror(job: Job, attempt: Attempt, places: Places, charts: Iterable[str]) ->
         names = [f"{job.folder_path}/{LOGS}/"]
     names += [f"{attempt.work_path}/{name}" for name in charts]
     ensure_dir(places.root, attempt.work_path)
-    _copy_home(attempt, target, names, places.root, missing_is_fine=True)
+    _copy_home(attempt, target, names, places.root, only_a_look=True)
     Attempt.objects.filter(pk=attempt.pk).update(mirrored_at=timezone.now())
 
 
@@ -286,7 +301,7 @@ def clean_up(attempt: Attempt) -> None:
 def _sums_there(target: There, folders: Iterable[str]) -> Iterator[tuple[str, str]]:
     roots = [str(target.folder / one) for one in folders]
     argv = ["find", *roots, "-type", "f", "!", "-name", ".exit.part", "-exec", "sha256sum", "--", "{}", "+"]
-    ran = target.runner.run(argv, seconds=SLICE_SECONDS)
+    ran = target.runner.run(argv, seconds=SUM_SECONDS)
     for line in ran.stdout.splitlines():
         escaped = line.startswith("\\")
         digest, _, path = line.removeprefix("\\").partition("  ")
@@ -306,22 +321,24 @@ def _digest(path: Path) -> str:
 def _copy_there(attempt: Attempt, root: Path, names: list[str], target: PurePosixPath) -> None:
     done = _rsync(attempt.site, ["--mkpath", "--files-from=-", "-R", f"{root}/"], names, f"{{}}{target}/")
     if done.returncode in PARTIAL:
-        words, hint = (
-            "An input went away, or can't be read, while it was copied.",
-            "Put it back, then run the job again.",
-        )
-        raise UserError(words, code="input_missing", hint=hint)
+        words = "An input went away, or can't be read, while it was copied."
+        raise UserError(words, code="input_missing", hint=PUT_BACK)
     _check(attempt.site, done)
 
 
-def _copy_home(attempt: Attempt, target: There, names: list[str], root: Path, *, missing_is_fine: bool = False) -> None:
-    done = _rsync(attempt.site, ["--files-from=-", "-R", "-r", f"{{}}{target.folder}/"], names, f"{root}/")
-    if missing_is_fine and done.returncode in PARTIAL:
+def _copy_home(attempt: Attempt, target: There, names: list[str], root: Path, *, only_a_look: bool = False) -> None:
+    words, seconds = ["--files-from=-", "-R", "-r", f"{{}}{target.folder}/"], SLICE_SECONDS
+    if only_a_look:
+        seconds = LOOK_SECONDS
+    done = _rsync(attempt.site, words, names, f"{root}/", seconds)
+    if only_a_look and done.returncode in PARTIAL:
         return
     _check(attempt.site, done)
 
 
-def _rsync(site: ComputeSite, words: list[str], names: list[str], last: str) -> subprocess.CompletedProcess[bytes]:
+def _rsync(
+    site: ComputeSite, words: list[str], names: list[str], last: str, seconds: float = SLICE_SECONDS
+) -> subprocess.CompletedProcess[bytes]:
     """How rsync ended; SiteUnavailable when its time was over (what it has is kept, and it goes on from there)."""
     host, argv = "", ["rsync", "-t", "--from0", "--partial-dir", PARTS, "--no-links", "--no-specials", "--no-devices"]
     argv += ["--protect-args", "--quiet", "--chmod=Du=rwx,Dg=rwx,Do=,Fu=rw,Fg=rw,Fo="]
@@ -336,7 +353,7 @@ def _rsync(site: ComputeSite, words: list[str], names: list[str], last: str) -> 
             input=b"\0".join(os.fsencode(name) for name in names),
             env={"PATH": os.environ.get("PATH") or os.defpath, "LANG": "C.UTF-8"},
             capture_output=True,
-            timeout=SLICE_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -35,7 +35,7 @@ TAIL_BYTES = 8192
 # How fresh “last seen” is, and how many rows one statement names.
 SEEN_EVERY, SEEN_AT_ONCE = timedelta(seconds=10), 2000
 # Logs that one look at a site reads.
-MOST_LOGS = 200
+MOST_LOGS = 50
 
 
 def take_turn(site: ComputeSite, *, least: timedelta) -> bool:

@@ -9,6 +9,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import Client
+from drf_spectacular.drainage import GENERATOR_STATS
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -70,6 +71,11 @@ def test_every_operation_tells_its_errors_as_problem_documents():
     for _, _, operation in told():
         for status in PROBLEMS:
             assert "application/problem+json" in operation["responses"][status]["content"]
+
+
+def test_the_document_is_made_without_warnings():
+    assert document()
+    assert not GENERATOR_STATS, [*GENERATOR_STATS._warn_cache, *GENERATOR_STATS._error_cache]
 
 
 def test_no_example_is_left_over():

@@ -10,6 +10,7 @@ import pytest
 
 from jobs import lifecycle
 from jobs.lifecycle import sites, staging
+from jobs.lifecycle.locks import copying
 from jobs.lifecycle.places import places_of
 from jobs.lifecycle.starting import command_for
 from jobs.models import Attempt, ComputeSite
@@ -170,6 +171,31 @@ def test_a_work_root_that_is_gone_is_told_and_waited_for(behave, away, root, run
     assert job.reason
     Path(away.work_root).unlink()
     assert run_until_final(job).job_state is JobState.SUCCEEDED
+
+
+def test_a_copy_waits_for_others_instead_of_taking_the_last_worker(behave, away, root, run_until_final):
+    (root / "data.txt").write_text("declared")
+    job = behave("write", data="data.txt")
+    with copying():
+        step(job)
+        assert job.job_state is JobState.STAGING_IN
+        assert "Other files are being copied" in job.reason
+    assert run_until_final(job).job_state is JobState.SUCCEEDED
+
+
+def test_an_input_that_goes_away_while_it_is_summed_is_named(behave, away, root, monkeypatch):
+    (root / "data.txt").write_text("declared")
+    job = behave("write", data="data.txt")
+    real = staging._digest
+
+    def gone(path):
+        if path.name == "data.txt":
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr(staging, "_digest", gone)
+    step(job)
+    assert job.failure["code"] == "input_missing"
 
 
 def test_odd_names_survive_the_journey(behave, away, root, run_until_final):

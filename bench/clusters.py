@@ -1,0 +1,116 @@
+"""Many jobs on a real Slurm beside other ways, what watching them costs, and copies beside bare rsync.
+
+The sizes can be made smaller by the environment: BENCH_JOBS, BENCH_RIVAL_JOBS, BENCH_ACTIVE, BENCH_COPY_MB,
+BENCH_COPY_FILES.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench import copies, polling, rivals
+from bench.common import gateway_of, instance
+from bench.jobs import through
+from gateway.running.client import FINAL, Gateway, WalkFailed
+from gateway.running.slurm import Cluster, Shape, running
+from tests.live import LivePortolan
+from tests.postgres import private_postgres
+
+JOBS = int(os.environ.get("BENCH_JOBS") or 1000)
+RIVAL_JOBS = int(os.environ.get("BENCH_RIVAL_JOBS") or 200)
+# Each job of Snakemake starts a Snakemake of its own on the node, which is seconds of a core.
+SNAKEMAKE_SHARE = 5
+JOB_SECONDS, SLOTS = 1, 16
+LOOKS = 12
+MAKE_SITE = """
+import json, sys
+from jobs.models import ComputeSite
+ComputeSite.objects.update(enabled=False)
+ComputeSite.objects.create(name="slurm", scheduler="slurm", cores={cores}, memory_mb=8000, settings={settings!r})
+"""
+
+
+def clusters() -> dict[str, Any]:
+    """Jobs through Slurm, calls and processor time of watching, the delay until a change is seen, copies."""
+    with tempfile.TemporaryDirectory(prefix="ptl-", dir="/tmp") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        with running(home / "slurm", Shape(gpu_nodes=0, cpus=SLOTS // 2, memory_mb=8000)) as cluster:
+            many = jobs_through_slurm(cluster, home)
+        found = many | {"watching": polling.watching(), "copies": copies.copies(home)}
+    return found
+
+
+def jobs_through_slurm(cluster: Cluster, home: Path) -> dict[str, Any]:
+    """Jobs a minute by each way, and how late the portal shows what Slurm says."""
+    taken = {"sbatch loop": (JOBS, rivals.loop(cluster, JOBS, JOB_SECONDS))}
+    with portal(cluster) as live:
+        gateway = gateway_of(live)
+        project = gateway.project("Many", "empty")
+        through(gateway, project, "pause", {"seconds": 0})
+        taken["Portolan"] = JOBS, by_rest(gateway, project)
+        late = seen_after(gateway, project)
+    taken["psij-python"] = RIVAL_JOBS, rivals.psij(cluster, RIVAL_JOBS, JOB_SECONDS, home)
+    few = max(RIVAL_JOBS // SNAKEMAKE_SHARE, 1)
+    taken["Snakemake"] = few, rivals.snakemake(cluster, few, JOB_SECONDS, home)
+    loop = JOBS / taken["sbatch loop"][1]
+    ways = {
+        name: {"jobs": count, "s": seconds, "per_minute": 60 * count / seconds, "times_loop": loop / (count / seconds)}
+        for name, (count, seconds) in taken.items()
+    }
+    return {"job_s": JOB_SECONDS, "slots": SLOTS, "ways": ways, "seen_after_s": late}
+
+
+@contextmanager
+def portal(cluster: Cluster) -> Iterator[LivePortolan]:
+    """An instance on PostgreSQL, whose only site is the cluster."""
+    with (
+        private_postgres() as url,
+        instance(DATABASE_URL=url, API_REQUESTS_PER_MINUTE="1000000", LOG_FORMAT="json") as live,
+    ):
+        settings = {"environment": cluster.environment}
+        live.manage("shell", "--no-imports", "-c", MAKE_SITE.format(cores=SLOTS // 2, settings=settings))
+        yield live
+
+
+def by_rest(gateway: Gateway, project: str) -> float:
+    """Seconds from the first submission until the answer that shows all jobs succeeded."""
+    began = time.perf_counter()
+    for _ in range(JOBS):
+        gateway.submit(project, "pause", {"seconds": JOB_SECONDS}, str(uuid.uuid4()))
+    jobs = f"/projects/{project}/jobs/?page_size=200"
+    # Page by page, only until the first that has not ended: looking is not to cost more than the jobs do.
+    gateway.wait(
+        lambda: all(job["state"] in FINAL for job in gateway.every(jobs)), seconds=900, what="the jobs", every=0.5
+    )
+    taken = time.perf_counter() - began
+    states = {job["state"] for job in gateway.every(jobs)}
+    if states != {"succeeded"}:
+        raise WalkFailed(f"Not all jobs succeeded: {sorted(states)}")
+    return taken
+
+
+def seen_after(gateway: Gateway, project: str) -> dict[str, float]:
+    """Seconds from the end of a job's command to the answer of REST that it is no longer running; median and 95th."""
+    late = []
+    for _ in range(LOOKS):
+        job = gateway.submit(project, "pause", {"seconds": JOB_SECONDS}, str(uuid.uuid4()))["id"]
+        while gateway.job(job)["state"] not in FINAL | {"staging_out"}:
+            time.sleep(0.02)
+        seen = time.time()
+        gateway.wait(partial(is_final, gateway, job), seconds=60, what="the end", every=0.05)
+        late.append(seen - float(gateway.outputs(project, job)[0].content))
+    late.sort()
+    return {"median": statistics.median(late), "p95": late[round(0.95 * (len(late) - 1))], "changes": len(late)}
+
+
+def is_final(gateway: Gateway, job: str) -> bool:
+    """True when the job has ended."""
+    return gateway.job(job)["state"] in FINAL

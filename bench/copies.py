@@ -1,0 +1,83 @@
+"""Copies to a site behind SSH, verified by SHA-256 at both ends, beside bare rsync over the same kind of connection."""
+
+import os
+import shlex
+import statistics
+import subprocess
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from accounts.models import User
+from bench.common import seconds_of
+from jobs.lifecycle import staging
+from jobs.lifecycle.places import places_of
+from jobs.lifecycle.site_settings import machine_of
+from jobs.lifecycle.starting import command_for
+from jobs.models import Attempt, ComputeSite, Job
+from jobs.registry import get_tool
+from storage.services.folders import folder_of, folder_root, open_project
+from tests.jobs.backends.sshd import sshd_running
+
+MEGABYTES = int(os.environ.get("BENCH_COPY_MB") or 2048)
+FILES = int(os.environ.get("BENCH_COPY_FILES") or 10_000)
+SMALL, ROUNDS = 4096, 3
+
+
+def copies(home: Path) -> dict[str, Any]:
+    """Seconds of both ways, in turns, for one large file and for many small ones: the medians and their ratio."""
+    user, _ = User.objects.get_or_create(username="copied")
+    project = open_project(user, name="Copied")
+    root = folder_root(folder_of(project)).resolve()
+    with sshd_running(home / "sshd") as server:
+        machine = server.machine
+        told = {name: str(getattr(machine, name)) for name in ("host", "user", "key_file", "known_hosts_file")}
+        site = ComputeSite.objects.create(
+            name="away", scheduler="slurm", work_root=str(home / "away"),
+            settings={"runner": "ssh", "ssh": {**told, "port": machine.port}},
+        )  # fmt: skip
+        (home / "away").mkdir()
+        _large(root / "large")
+        _many(root / "many")
+        found = {
+            name: _measured(Job(project=project, number=number, tool="copied", site=site, inputs={}), name)
+            for number, name in enumerate(("large", "many"), start=1)
+        }
+    return {"mb": MEGABYTES, "files": FILES, "rounds": ROUNDS, "found": found}
+
+
+def _large(folder: Path) -> None:
+    folder.mkdir()
+    with (folder / "movie.mrc").open("wb") as stream:
+        for _ in range(MEGABYTES):
+            stream.write(os.urandom(2**20))
+
+
+def _many(folder: Path) -> None:
+    for number in range(FILES):
+        file = folder / f"{number // 1000}" / f"{number}.star"
+        if not number % 1000:
+            file.parent.mkdir(parents=True)
+        file.write_bytes(os.urandom(SMALL))
+
+
+def _measured(job: Job, name: str) -> dict[str, float]:
+    job.job_order = {"data": {"class": "Directory", "path": name}}
+    job.save()
+    info, places = get_tool(job.tool), places_of(job)
+    staged, bare = [], []
+    for number in range(1, ROUNDS + 1):
+        attempt = Attempt.objects.create(job=job, number=number, site=job.site, staged=True)
+        command = command_for(job, attempt, info, places)
+        bare.append(seconds_of(lambda: _rsync(job.site, places.root / name)))
+        staged.append(seconds_of(lambda: staging.stage_in(attempt, info, places, command)))  # noqa: B023 - called at once
+        staging.clean_up(attempt)
+    ours, theirs = statistics.median(staged), statistics.median(bare)
+    return {"staged_s": ours, "rsync_s": theirs, "ratio": ours / theirs}
+
+
+def _rsync(site: ComputeSite, folder: Path) -> None:
+    """The folder was copied by rsync alone, into an empty place; it is taken away by the next copy."""
+    machine, target = machine_of(site.settings), PurePosixPath(site.work_root) / "bare"
+    staging.runner_of(site).remove(target)
+    argv = ["rsync", "-rt", "-e", shlex.join(machine.command()), f"{folder}/", f"{machine.host}:{target}/"]
+    subprocess.run(argv, check=True, timeout=900)
