@@ -65,7 +65,8 @@ def _due() -> list[UUID]:
 
 def is_tended() -> bool:
     """True when somebody worked on an import a moment ago, and so will go on."""
-    return Import.objects.filter(state__in=(LISTING, RUNNING), turn_at__gt=timezone.now() - TENDED).exists()
+    now = timezone.now()
+    return Import.objects.filter(state__in=(LISTING, RUNNING), turn_at__range=(now - TENDED, now)).exists()
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def start_import(user: User, project_id: UUID | str, import_id: UUID | str, give
 
 def _try_again(run: Import, entry: Entry) -> None:
     with transaction.atomic():
-        run = Import.objects.select_for_update().select_related("folder__site").get(pk=run.pk)
+        run = Import.objects.select_for_update(of=("self",)).select_related("folder__site").get(pk=run.pk)
         failed = ImportFile.objects.filter(run=run, state=ImportFileState.FAILED).exclude(code__in=FOR_GOOD)
         failed.update(state=ImportFileState.WAITING, tries=0, code="", problem="", retry_at=None)
         left = ImportFile.objects.filter(run=run, state=ImportFileState.WAITING)

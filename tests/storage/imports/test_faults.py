@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+from django.utils import timezone
 
 from common.errors import QuotaExceeded
 from projects.models import AuditEvent, Membership
@@ -241,6 +243,26 @@ def test_pause_keeps_what_came_and_cancel_gives_it_up(bring, scripted, contribut
 def test_source_that_does_not_answer_is_asked_again_and_given_up_in_the_end(bring):
     run = bring("http://127.0.0.1:9/x/")
     assert (run.state, run.code, run.tries) == (ImportState.FAILED, "source_unreachable", lifecycle.MOST_FAILURES - 1)
+
+
+def test_import_that_waits_for_its_source_keeps_no_other_from_its_turn(bring):
+    run = bring("http://127.0.0.1:9/x/", turns=1)
+    assert (run.state, run.tries) == (ImportState.LISTING, 1)
+    assert run.turn_at > timezone.now()
+    assert not lifecycle.is_tended()
+    Import.objects.update(turn_at=timezone.now())
+    assert lifecycle.is_tended()
+
+
+def test_import_that_rested_for_too_long_has_ended(bring, scripted, settings):
+    scripted.answers["/a.txt"] = (200, {}, b"a" * 100)
+    run = bring(f"{scripted.url}/a.txt", turns=1)
+    Import.objects.update(state=ImportState.PAUSED, turn_at=timezone.now() - timedelta(days=13))
+    assert lifecycle.end_idle() == 0
+    Import.objects.update(turn_at=timezone.now() - timedelta(days=15))
+    assert lifecycle.end_idle() == 1
+    run.refresh_from_db()
+    assert (run.state, run.reserved_size) == (ImportState.CANCELLED, 0)
 
 
 def test_rename_that_a_killed_worker_did_not_tell_is_seen(bring, scripted, root, monkeypatch):
