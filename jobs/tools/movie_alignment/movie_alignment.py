@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from alignment_inputs import Movie, check_frames, check_gain, check_movies, parse
 from alignment_motion import Drift, read_drift, write_overview, write_summary
-from toolkit import ToolError, keep, mpi, progress, run_program, run_tool, warn, whole
+from toolkit import ToolError, mpi, progress, run_program, run_tool, share, warn, whole
 from toolkit_images import (
     EER_ENDS,
     Array,
@@ -124,10 +124,11 @@ class Alignment:
             ("power spectrum aligned", fit(to_grey(np.sqrt(np.abs(power)), PREVIEW_SIDE, high=99.8), PREVIEW_SIDE)),
         ]
         save_png(Path(f"previews/{name}.png"), sheet(pictures, 2))
-        keep(made(movie, "_PS.mrc"), Path(f"power/{name}_power_aligned.mrc"))
+        # RELION lists in the end only those movies whose averages are still where it wrote them.
+        share(made(movie, "_PS.mrc"), Path(f"power/{name}_power_aligned.mrc"))
         if self.given.dose_weighting:
-            keep(made(movie, "_noDW.mrc"), Path(f"aligned/{name}_aligned_noDW.mrc"))
-        keep(made(movie, ".mrc"), Path(f"aligned/{name}_aligned.mrc"))
+            share(made(movie, "_noDW.mrc"), Path(f"aligned/{name}_aligned_noDW.mrc"))
+        share(made(movie, ".mrc"), Path(f"aligned/{name}_aligned.mrc"))
         with whole(Path(f"motion/{name}_motion.star")) as part:
             part.write_text(self.with_final_names(made(movie, ".star").read_text(), movie))
 
