@@ -119,7 +119,7 @@ class StorageSiteForm(forms.Form):
     name = forms.SlugField(max_length=60)
     kind = forms.ChoiceField(choices=SiteKind.choices)
     base_url = forms.CharField(max_length=500)
-    prefix = forms.CharField(max_length=500, required=False)
+    prefix = forms.CharField(max_length=500, required=False)  # type: ignore[assignment]
     settings = forms.CharField(max_length=10_000, required=False)
     offered = forms.BooleanField(required=False)
 
