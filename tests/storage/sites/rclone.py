@@ -1,8 +1,8 @@
 """A real S3 server: ``rclone serve s3`` on a folder, with one access key, on loopback."""
 
 import os
+import re
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -37,38 +37,33 @@ def running(home: Path):
     (home / "data" / BUCKET).mkdir(parents=True)
     (home / "secret").write_text(secret)
     program = Path(sys.executable).with_name("rclone")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     # The key comes by the environment: a list of processes must not show it.
     environment = os.environ | {"RCLONE_AUTH_KEY": f'"{access_key},{secret}"', "RCLONE_CONFIG": "/dev/null"}
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [str(program), "serve", "s3", "--addr", address, str(home / "data")],
+            [str(program), "serve", "s3", "--addr", "127.0.0.1:0", str(home / "data")],
             env=environment,
             stdout=log,
             stderr=log,
         )
     try:
-        _await(address, process, home / "log")
-        yield S3Server(
-            url=f"http://{address}", root=home / "data" / BUCKET, access_key=access_key, secret_file=home / "secret"
-        )
+        url = _await(process, home / "log")
+        yield S3Server(url=url, root=home / "data" / BUCKET, access_key=access_key, secret_file=home / "secret")
     finally:
         process.kill()
         process.wait(30)
 
 
-def _await(address: str, process: subprocess.Popen, log: Path) -> None:
-    host, _, port = address.partition(":")
-    deadline = time.monotonic() + 60
+def _await(process: subprocess.Popen, log: Path) -> str:
+    """The address that it has chosen, once it says so."""
+    deadline = time.monotonic() + 120
     while True:
-        try:
-            socket.create_connection((host, int(port)), 5).close()
-            return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
+        told = re.search(r"Starting s3 server on \[(http://[0-9.:]+)/\]", log.read_text())
+        if told:
+            return told[1]
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")
