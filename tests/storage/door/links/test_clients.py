@@ -99,6 +99,21 @@ def test_davix_fetches_a_file(link, tree, tmp_path):
     assert (tmp_path / "movie.mrc").read_bytes() == (tree / "movie.mrc").read_bytes()
 
 
+def test_davix_sends_lists_makes_folders_and_deletes(link, tree, tmp_path):
+    def davix(tool: str, *more: str) -> str:
+        argv = [tool, "-H", f"Authorization: Bearer {link.token}", *more]
+        done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    davix("davix-mkdir", f"{link.url}sub/")
+    davix("davix-put", str(tree / "movie.mrc"), f"{link.url}sub/movie.mrc")
+    assert (link.root / "sub" / "movie.mrc").read_bytes() == (tree / "movie.mrc").read_bytes()
+    assert davix("davix-ls", f"{link.url}sub/").split() == ["movie.mrc"]
+    davix("davix-rm", f"{link.url}sub/movie.mrc")
+    assert link.door.do("trash", project=link.project) == ["raw/sub/movie.mrc"]
+
+
 def test_one_file_is_fetched_and_gone_on_with(site, tree, tmp_path):
     (site.root / "raw" / "movie.mrc").write_bytes((tree / "movie.mrc").read_bytes())
     one = site.link("raw/movie.mrc", rights=["read"])
