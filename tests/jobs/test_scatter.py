@@ -110,7 +110,7 @@ def test_progress_follows_each_element_and_one_poll_asks_for_all(files, tally, r
     assert job.failure["message"].startswith("1 of 3 elements failed. Element 1: ")
 
 
-def test_a_failed_element_is_told_and_retried_alone(files, tally, contributor, root, run_until_final):
+def test_a_failed_element_is_told_and_retried_alone(files, tally, contributor, root, run_until_final, browser_of):
     files(d="fail")
     job = run_until_final(tally())
     assert job.job_state is JobState.FAILED
@@ -119,6 +119,13 @@ def test_a_failed_element_is_told_and_retried_alone(files, tally, contributor, r
     assert "d.txt can't be counted" in job.failure["message"]
     assert states(job) == [ElementState.DONE, ElementState.FAILED, ElementState.DONE]
     assert "d.txt can't" in (root / job.folder_path / "elements" / "0001.stderr.log").read_text()
+    browser = browser_of(contributor)
+    page = browser.get(f"/jobs/{job.pk}/").text
+    assert "Elements (3)" in page
+    assert "Retry what failed" in page
+    assert "d.txt can&#x27;t be counted" in page
+    assert "d.txt can't" in browser.get(f"/jobs/{job.pk}/log/?element=2&stream=stderr").text
+    assert browser.get(f"/jobs/{job.pk}/log/?element=x").status_code == 404
     files()
     repair_job(contributor, job.pk, Action.RETRY)
     run_until_final(job)
