@@ -17,7 +17,7 @@ WORKER_STATES = (
     JobState.STAGING_OUT,
     JobState.CANCELLING,
 )
-# A bell that is known to be missing was lost; while others wait to be heard, it may be among them.
+# A bell that nobody heard was lost; while very many wait to be heard, it may be among them.
 QUIET, QUIET_BEHIND_OTHERS = timedelta(seconds=2), timedelta(minutes=1)
 MOST = 1000
 

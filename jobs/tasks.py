@@ -17,6 +17,8 @@ SOON_SECONDS = 0.25
 YOUNG = timedelta(seconds=20)
 # Long copies and their sums have time-outs of their own; this is more than all of them together.
 COPY_LIMIT = 4200
+# So many messages that wait are a backlog, in which a job's own bell may be; fewer are the usual few of the moment.
+MANY_BELLS = 50
 log = logging.getLogger(__name__)
 
 
@@ -96,7 +98,7 @@ def mirror(attempt_id: str) -> None:
 @shared_task
 def reconcile_jobs() -> None:
     """Every job that waits for a worker, whose bell may have been lost, has been rung for again."""
-    quiet = reconcile.QUIET_BEHIND_OTHERS if bells_waiting() else reconcile.QUIET
+    quiet = reconcile.QUIET_BEHIND_OTHERS if bells_waiting() > MANY_BELLS else reconcile.QUIET
     for job_id in reconcile.waiting_for_a_worker(quiet=quiet):
         advance.delay(str(job_id))
 
