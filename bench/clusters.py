@@ -24,11 +24,11 @@ from tests.live import LivePortolan
 from tests.postgres import private_postgres
 
 JOBS = int(os.environ.get("BENCH_JOBS") or 1000)
-RIVAL_JOBS = int(os.environ.get("BENCH_RIVAL_JOBS") or 200)
+RIVAL_JOBS = int(os.environ.get("BENCH_RIVAL_JOBS") or 100)
 # Each job of Snakemake starts a Snakemake of its own on the node, which is seconds of a core.
 SNAKEMAKE_SHARE = 5
 JOB_SECONDS, SLOTS = 1, 16
-LOOKS = 12
+LOOKS = 10
 MAKE_SITE = """
 import json, sys
 from jobs.models import ComputeSite
