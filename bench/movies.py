@@ -69,7 +69,7 @@ def two_cores() -> Iterator[None]:
 
 def many_movies(samples: Path) -> None:
     """The sample movies under as many names as are wanted."""
-    movies = sorted((samples / "movies").iterdir())
+    movies = sorted((samples / "movies").glob("*.tiff"))
     (samples / "many").mkdir()
     for number in range(MOVIES):
         shutil.copyfile(movies[number % len(movies)], samples / "many" / f"mic_{number:03d}.tiff")

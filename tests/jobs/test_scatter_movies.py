@@ -22,7 +22,7 @@ def test_movies_aligned_in_two_elements_give_what_one_run_gives(
     settings.TOOL_DIRS = [TOOLS]
     generate(root / "samples", small=True)
     inputs = {
-        "movies": {"pattern": "samples/movies/*"}, "gain": {"class": "File", "path": "samples/gain/gain.mrc"},
+        "movies": {"pattern": "samples/movies/*.tiff"}, "gain": {"class": "File", "path": "samples/gain/gain.mrc"},
         "pixel_size": 1.77, "dose_per_frame": 1.2, "patches_x": 1, "patches_y": 1,
     }  # fmt: skip
     jobs = []
