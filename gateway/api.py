@@ -19,7 +19,7 @@ from projects.api.requests import OwnRequestViewSet, ProjectRequestViewSet
 from storage.api.acls import AclViewSet
 from storage.api.files import ContentViewSet, FileViewSet, TrashViewSet
 from storage.api.imports import ImportFileViewSet, ImportManifestViewSet, ImportViewSet
-from storage.api.links import LinkLogViewSet, LinkViewSet
+from storage.api.links import LinkKeyViewSet, LinkLogViewSet, LinkViewSet
 from storage.api.projects import ProjectViewSet
 from storage.api.remote import RemoteFileViewSet, RemoteFolderViewSet, RemoteLinkViewSet
 from storage.api.sites import StorageSiteViewSet
@@ -121,6 +121,7 @@ files: list[URLPattern] = [
     path(f"{PROJECT}files/zip/", ContentViewSet.as_view({"get": "zip"}), name="files_zip"),
     path(f"{PROJECT}links/", LinkViewSet.as_view({"get": "list", "post": "create"}), name="links"),
     path(f"{PROJECT}links/<uuid:link_id>/", LinkViewSet.as_view({"get": "retrieve", "delete": "destroy"}), name="link"),
+    path(f"{PROJECT}links/<uuid:link_id>/keys/", LinkKeyViewSet.as_view({"post": "create"}), name="link_keys"),
     path(f"{PROJECT}links/<uuid:link_id>/log/", LinkLogViewSet.as_view({"get": "list"}), name="link_log"),
     path(f"{PROJECT}remote-links/", RemoteLinkViewSet.as_view({"get": "list"}), name="remote_links"),
     path(f"{PROJECT}remote-folders/", RemoteFolderViewSet.as_view({"get": "list", "post": "create"}), name="remotes"),

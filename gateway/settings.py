@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -276,6 +277,10 @@ IMPORT_INSIDE_HOSTS = frozenset(env.list("IMPORT_INSIDE_HOSTS", default=[]))
 IMPORTS_AT_ONCE = env.int("IMPORTS_AT_ONCE", default=1)
 # How many proxies of ours stand before the door and add to X-Forwarded-For.
 DOOR_PROXY_HOPS = env.int("DOOR_PROXY_HOPS", default=0)
+# rsync and SFTP by link: the port that the door's own sshd listens on (0: there is none), and how clients reach it.
+SSH_DOOR_PORT = env.int("SSH_DOOR_PORT", default=0)
+SSH_DOOR_HOST = env.str("SSH_DOOR_HOST", default="") or urlsplit(DOOR_URL).hostname or "localhost"
+SSH_DOOR_KEYS = PORTOLAN_HOME / "ssh"
 TOOL_DIRS = [Path(entry) for entry in env.list("TOOL_DIRS", default=[str(BASE_DIR / "jobs" / "tools")])]
 POLL_SECONDS = env.float("POLL_SECONDS", default=1.0)
 RECONCILE_SECONDS = env.float("RECONCILE_SECONDS", default=5.0)

@@ -26,3 +26,4 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 OIDC = {}
 
 JOB_RETRIES = 0
+SSH_DOOR_PORT = 2222

@@ -13,15 +13,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import PersonRequest
-from common.errors import PortolanError
+from common.errors import PortolanError, StateConflict, UserError
 from projects.models import Project
 from projects.permissions import get_project, may
 from projects.roles import Action
 from storage.forms import LinkForm
+from storage.links import ssh_keys
 from storage.links.rights import WRITING, Right
 from storage.models import TransferLink
 from storage.services import links as service
 from storage.services import remote
+from storage.services.link_keys import make_key
 from storage.services.links import NewLink
 
 SHOWN = 200
@@ -72,7 +74,7 @@ def _shown_once(project: Project, made: NewLink) -> dict[str, object]:
     reads = Right.READ in made.link.rights
     address = f"{made.url}?authz={made.token}" if reads else made.url
     picture = segno.make(address, error="l").svg_data_uri(scale=4, border=3, light="#fff") if reads else ""
-    return {"project": project, "tab": "links", "made": made, "picture": picture}
+    return {"project": project, "tab": "links", "made": made, "picture": picture, "ssh": ssh_keys.address()}
 
 
 def _choices(request: HttpRequest, project: Project) -> list[tuple[str, str, bool]]:
@@ -98,17 +100,37 @@ def link(request: PersonRequest, project_id: UUID, link_id: UUID) -> HttpRespons
     """One link: what it opens, what it has moved, and, for those who tend it, its log."""
     project = get_project(request.user, Action.VIEW, project_id)
     found = service.link_of(request.user, project_id, link_id)
+    return render(request, "storage/link.html", _of_link(request, project, found))
+
+
+def _of_link(request: PersonRequest, project: Project, found: TransferLink) -> dict[str, object]:
     tends = service.may_tend(request.user, found)
-    context = {
+    return {
         "project": project,
         "tab": "links",
         "link": found,
         "url": service.url_of(found),
         "tends": tends,
         "log": found.accesses.all()[:LOG_ROWS] if tends else [],
+        "ssh": ssh_keys.address(),
         **_progress(request, found),
     }
-    return render(request, "storage/link.html", context)
+
+
+@login_required
+@never_cache
+@require_POST
+def key(request: PersonRequest, project_id: UUID, link_id: UUID) -> HttpResponse:
+    """A key for rsync and SFTP, shown this once with its commands; a public key that can't be used is said so."""
+    project = get_project(request.user, Action.DOWNLOAD, project_id)
+    found = service.own_link(request.user, project_id, link_id)
+    public_key = request.POST.get("public_key", "")
+    try:
+        made = make_key(request.user, project_id, link_id, public_key=public_key)
+    except (UserError, StateConflict) as error:
+        more = {"key_error": f"{error.message} {error.hint}".strip(), "public_key": public_key}
+        return render(request, "storage/link.html", _of_link(request, project, found) | more, status=400)
+    return render(request, "storage/link_key.html", {"project": project, "tab": "links", "made": made})
 
 
 @login_required

@@ -7,6 +7,7 @@ from accounts.serializers import Body
 from projects.models import Project
 from projects.roles import Role
 from projects.services import DESCRIPTION_LENGTH, NAME_LENGTH
+from storage.links import ssh_keys
 from storage.links.rights import Right
 from storage.models import Check, Dataset, Folder, LinkAccess, TransferLink, TrashItem
 from storage.ordering import MATCH_LENGTH, SORTS
@@ -256,19 +257,24 @@ class LinkSerializer(serializers.ModelSerializer):
     created_by = serializers.CharField(source="created_by.display_name", read_only=True)
     rights = serializers.ListField(child=serializers.CharField(), read_only=True)
     networks = serializers.ListField(child=serializers.CharField(), read_only=True)
+    ssh = serializers.SerializerMethodField(help_text="`user@host:port` for rsync and SFTP; null without an SSH door.")
 
     class Meta:
         model = TransferLink
         fields = (
             "id", "url", "path", "is_file", "rights", "label", "created_by", "created_at", "expires_at", "revoked_at",
             "live", "networks", "max_bytes", "spent_bytes", "max_uses", "uses", "expected_bytes",
-            "bytes_in", "bytes_out", "files_in", "files_out", "last_used_at",
+            "bytes_in", "bytes_out", "files_in", "files_out", "last_used_at", "ssh",
         )  # fmt: skip
         read_only_fields = fields
 
     def get_url(self, link: TransferLink) -> str:
         """Its address at the door."""
         return url_of(link)
+
+    def get_ssh(self, link: TransferLink) -> str | None:
+        """The same for every link: it is the key that says which link it opens."""
+        return ssh_keys.address()
 
 
 class CommandSerializer(serializers.Serializer):
@@ -286,6 +292,28 @@ class NewLinkAnswerSerializer(serializers.Serializer):
     link = LinkSerializer()
     url = serializers.URLField()
     token = serializers.CharField()
+    commands = CommandSerializer(many=True)
+
+
+class NewKeySerializer(Body):
+    """A key for a link; without ``public_key`` a new one is made."""
+
+    public_key = serializers.CharField(
+        max_length=8192, default="", allow_blank=True, help_text="As in `~/.ssh/id_ed25519.pub`; empty for a new key."
+    )
+
+
+class NewKeyAnswerSerializer(serializers.Serializer):
+    """A key just certified. ``private_key`` is told this once, and is empty for a key that the person has."""
+
+    link = LinkSerializer()
+    host = serializers.CharField()
+    port = serializers.IntegerField()
+    user = serializers.CharField()
+    private_key = serializers.CharField(source="key.private_key", allow_blank=True)
+    certificate = serializers.CharField(source="key.certificate")
+    expires_at = serializers.DateTimeField(source="key.expires_at")
+    known_hosts = serializers.CharField(help_text="The line by which clients know the door.")
     commands = CommandSerializer(many=True)
 
 

@@ -43,5 +43,6 @@ urlpatterns = [
     path("projects/<uuid:project_id>/links/", link_views.links, name="links"),
     path("projects/<uuid:project_id>/links/<uuid:link_id>/", link_views.link, name="link"),
     path("projects/<uuid:project_id>/links/<uuid:link_id>/live/", link_views.live, name="link_live"),
+    path("projects/<uuid:project_id>/links/<uuid:link_id>/key/", link_views.key, name="link_key"),
     path("projects/<uuid:project_id>/links/<uuid:link_id>/revoke/", link_views.revoke, name="link_revoke"),
 ]

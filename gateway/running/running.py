@@ -25,6 +25,7 @@ def this_instance() -> Instance:
         redis_url=settings.REDIS_URL,
         worker_processes=int(os.environ.get("WORKER_PROCESSES") or 2),
         door_processes=settings.DOOR_PROCESSES,
+        ssh_port=settings.SSH_DOOR_PORT,
     )
 
 

@@ -38,6 +38,7 @@ class Instance:
     redis_url: str
     worker_processes: int = 2
     door_processes: int = 1
+    ssh_port: int = 0
 
     @property
     def own_redis(self) -> bool:
@@ -48,12 +49,17 @@ class Instance:
 def services_of(instance: Instance) -> list[Service]:
     """The instance's services in the order of their start."""
     found = [_portal(instance), _door(instance), _worker(instance), _beat(instance)]
+    if instance.ssh_port:
+        found.append(_ssh_door(instance))
     return [_redis(instance), *found] if instance.own_redis else found
 
 
 def refuse_taken_ports(instance: Instance) -> None:
-    """Both ports are free; Unavailable names the one that is not and says what to change."""
-    for variable, port in (("PORT", instance.port), ("DOOR_PORT", instance.door_port)):
+    """All ports are free; Unavailable names the one that is not and says what to change."""
+    ports = {"PORT": instance.port, "DOOR_PORT": instance.door_port, "SSH_DOOR_PORT": instance.ssh_port}
+    for variable, port in ports.items():
+        if not port:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -112,6 +118,11 @@ def _door(instance: Instance) -> Service:
     # Per connection; with the server's own default, 200 clients at once take 90 MB more.
     argv += ["--http1-buffer-size", str(128 * 1024), "--log-level", "warning", "gateway.door:app"]
     return Service(name="door", argv=argv, ready=lambda: _listens(instance.host, instance.door_port))
+
+
+def _ssh_door(instance: Instance) -> Service:
+    argv = [sys.executable, "-m", "gateway.ssh_door", instance.host]
+    return Service(name="ssh-door", argv=argv, ready=lambda: _listens(instance.host, instance.ssh_port))
 
 
 def _worker(instance: Instance) -> Service:

@@ -6,6 +6,7 @@ from django.core.management import call_command
 from accounts.providers import providers
 from gateway.running import places
 from jobs.broker import ensure_local_site
+from storage.links import ssh_keys
 from storage.services.folders import ensure_default_site
 
 
@@ -23,3 +24,5 @@ def prepare(*, static: bool = True) -> None:
         call_command("collectstatic", interactive=False, verbosity=0)
     ensure_default_site()
     ensure_local_site()
+    if ssh_keys.is_open():
+        ssh_keys.ensure_keys()

@@ -11,8 +11,15 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.authentication import person
 from common.pagination import NewestByNumber
 from storage.models import LinkAccess, TransferLink
-from storage.serializers import LinkAccessSerializer, LinkSerializer, NewLinkAnswerSerializer, NewLinkSerializer
-from storage.services import links
+from storage.serializers import (
+    LinkAccessSerializer,
+    LinkSerializer,
+    NewKeyAnswerSerializer,
+    NewKeySerializer,
+    NewLinkAnswerSerializer,
+    NewLinkSerializer,
+)
+from storage.services import link_keys, links
 
 
 class LinkViewSet(GenericViewSet):
@@ -53,6 +60,27 @@ class LinkViewSet(GenericViewSet):
     def destroy(self, request: Request, project_id: UUID, link_id: UUID) -> Response:
         """The link is of no use any more; what it is moving now stops within a second."""
         return Response(LinkSerializer(links.revoke_link(person(request), project_id, link_id)).data)
+
+
+class LinkKeyViewSet(GenericViewSet):
+    """Keys by which a link is used with rsync and SFTP."""
+
+    queryset = TransferLink.objects.none()
+    serializer_class = NewKeySerializer
+
+    @extend_schema(
+        operation_id="links_key",
+        summary="Make a key for rsync and SFTP",
+        tags=["links"],
+        request=NewKeySerializer,
+        responses={201: NewKeyAnswerSerializer},
+    )
+    def create(self, request: Request, project_id: UUID, link_id: UUID) -> Response:
+        """A certificate for a key of yours or a new one, that ends with the link, and the commands to use it."""
+        body = NewKeySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        made = link_keys.make_key(person(request), project_id, link_id, **body.validated_data)
+        return Response(NewKeyAnswerSerializer(made).data, status=status.HTTP_201_CREATED)
 
 
 class LinkLogViewSet(GenericViewSet):

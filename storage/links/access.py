@@ -108,7 +108,15 @@ def enter(link_id: UUID, token: str, address: str) -> Pass:
     Forbidden ``bad_link_token`` (also for a link that never was), ``unknown_caveat`` or ``network_refused``; NotFound
     ``link_ended``/``link_revoked``.
     """
-    narrowed = tokens.read(token, link_id)
+    return _entered(link_id, tokens.read(token, link_id), address)
+
+
+def enter_by_key(link_id: UUID, address: str) -> Pass:
+    """The use of a link from ``address`` by a key that our own sshd has checked; refused as by ``enter``."""
+    return _entered(link_id, Narrowing(), address)
+
+
+def _entered(link_id: UUID, narrowed: Narrowing, address: str) -> Pass:
     standing = standing_of(link_id)
     found = Pass(link=standing.link, narrowed=narrowed, address=address, root=root_of(standing.link.folder))
     found._check_token()

@@ -137,7 +137,7 @@ def link_of(user: User, project_id: UUID | str, link_id: UUID | str) -> Transfer
 
 def revoke_link(user: User, project_id: UUID | str, link_id: UUID | str) -> TransferLink:
     """The link is of no use any more, in mid-transfer too. Its issuer may, and who manages the project."""
-    link = _own(user, project_id, link_id)
+    link = own_link(user, project_id, link_id)
     if not user.allows_scope(Scope.DATA):
         raise Forbidden(f"This token has no scope “{Scope.DATA}”.", code="scope_missing")
     with transaction.atomic():
@@ -150,7 +150,7 @@ def revoke_link(user: User, project_id: UUID | str, link_id: UUID | str) -> Tran
 
 def link_log(user: User, project_id: UUID | str, link_id: UUID | str) -> QuerySet[LinkAccess]:
     """What was done by the link, newest first: for its issuer and who manages the project."""
-    return _own(user, project_id, link_id).accesses.all()
+    return own_link(user, project_id, link_id).accesses.all()
 
 
 def live_links_of(user: User, project: Project) -> list[TransferLink]:
@@ -162,13 +162,14 @@ def live_links_of(user: User, project: Project) -> list[TransferLink]:
 def may_tend(user: User, link: TransferLink) -> bool:
     """True when ``user`` may revoke the link and see its log."""
     try:
-        _own(user, link.folder.project_id, link.pk)
+        own_link(user, link.folder.project_id, link.pk)
     except (Forbidden, NotFound):
         return False
     return True
 
 
-def _own(user: User, project_id: UUID | str, link_id: UUID | str) -> TransferLink:
+def own_link(user: User, project_id: UUID | str, link_id: UUID | str) -> TransferLink:
+    """One of the project's links, for its issuer and who manages the project; Forbidden for others."""
     link = link_of(user, project_id, link_id)
     get_project(user, Action.DOWNLOAD if link.created_by_id == user.pk else Action.MANAGE, project_id)
     return link

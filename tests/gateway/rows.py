@@ -200,6 +200,7 @@ ROWS: dict[str, Row] = {
     ),
     "links_get": Row(),
     "links_revoke": Row(),
+    "links_key": Row(bad=[({"public_key": "ssh-ed25519 AAAA"}, "bad_public_key"), ({"key": "x"}, "invalid")]),
     "links_log": Row(bad=[({"cursor": "x"}, "bad_cursor")]),
     "imports_list": Row(bad=[({"cursor": "garbage"}, "bad_cursor")]),
     "imports_create": Row(

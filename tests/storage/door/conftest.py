@@ -29,6 +29,7 @@ class Refused(Exception):
 class Door:
     home: Path
     port: int
+    ssh_port: int = 0
     process: subprocess.Popen | None = None
     desk: subprocess.Popen | None = None
 
@@ -39,6 +40,8 @@ class Door:
             "DJANGO_SETTINGS_MODULE": "gateway.settings",
             "PORTOLAN_HOME": str(self.home),
             "DOOR_PORT": str(self.port),
+            "SSH_DOOR_PORT": str(self.ssh_port),
+            "SSH_DOOR_HOST": "127.0.0.1",
             "DOOR_PROXY_HOPS": "1",
             "COPY_HOSTS": "127.0.0.1",
             "PYTHONPATH": str(ROOT),
@@ -88,7 +91,8 @@ class Door:
 
 @pytest.fixture(scope="session")
 def door_process(tmp_path_factory) -> Iterator[Door]:
-    made = Door(home=tmp_path_factory.mktemp("door"), port=free_ports(1)[0])
+    port, ssh_port = free_ports(2)
+    made = Door(home=tmp_path_factory.mktemp("door"), port=port, ssh_port=ssh_port)
     migrate = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
     subprocess.run(migrate, env=made.env, check=True, timeout=120)
     made.desk = subprocess.Popen(

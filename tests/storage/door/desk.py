@@ -19,11 +19,11 @@ from accounts.models import ApiToken, User  # noqa: E402
 from common.errors import PortolanError  # noqa: E402
 from projects.models import Membership, Project  # noqa: E402
 from projects.roles import Role  # noqa: E402
-from storage import quota, sums  # noqa: E402
+from storage import locks, quota, sums  # noqa: E402
 from storage.filling import make_root  # noqa: E402
 from storage.listing import root_of  # noqa: E402
-from storage.models import Folder, TransferLink, TrashItem, Upload  # noqa: E402
-from storage.services import links, uploads  # noqa: E402
+from storage.models import Dataset, Folder, TransferLink, TrashItem, Upload  # noqa: E402
+from storage.services import link_keys, links, uploads  # noqa: E402
 from storage.services.folders import ensure_default_site  # noqa: E402
 from storage.uploads import lifecycle  # noqa: E402
 
@@ -65,6 +65,15 @@ def link(user, project, seconds=3600, **details):
 def revoke(user, project, link):
     """The link is revoked."""
     links.revoke_link(User.objects.get(username=user), project, link)
+
+
+def key(user, project, link, public_key=""):
+    """A key for the SSH door: its halves, the line of known hosts, and the commands."""
+    made = link_keys.make_key(User.objects.get(username=user), project, link, public_key=public_key)
+    return {
+        "private": made.key.private_key, "certificate": made.key.certificate, "hosts": made.known_hosts,
+        "commands": [vars(c) for c in made.commands],
+    }  # fmt: skip
 
 
 def end_link(link):
@@ -112,6 +121,18 @@ def sum_of(project, path):
     """What is noted of the checksum of a file."""
     found = sums.of_file(Folder.objects.select_related("site").get(project=project), path)
     return None if found is None else {"sha256": found.sha256, "parts": found.parts}
+
+
+def compute_sums():
+    """The SHA-256 of files that came without one is computed; of how many."""
+    return sum(sums.compute(row) for row in sums.missing())
+
+
+def lock(project, path):
+    """The folder is a dataset that was marked complete."""
+    folder = Folder.objects.select_related("site").get(project=project)
+    Dataset.objects.create(folder=folder, path=path)
+    locks.write_list(folder)
 
 
 def role(project, user, role):
