@@ -1,4 +1,4 @@
-"""The door as an ASGI application: ``granian --interface asgi gateway.door:app`` (its access log stays off)."""
+"""The door as an ASGI application; ``gateway.serve_door`` is its server."""
 
 import ctypes
 import os

@@ -113,10 +113,8 @@ def _portal(instance: Instance) -> Service:
 
 
 def _door(instance: Instance) -> Service:
-    argv = [program("granian"), "--interface", "asgi", "--host", instance.host, "--port", str(instance.door_port)]
-    argv += ["--workers", str(instance.door_processes), "--no-ws", "--workers-kill-timeout", "3"]
-    # Per connection; with the server's own default, 200 clients at once take 90 MB more.
-    argv += ["--http1-buffer-size", str(128 * 1024), "--log-level", "warning", "gateway.door:app"]
+    argv = [sys.executable, "-m", "gateway.serve_door", "--host", instance.host, "--port", str(instance.door_port)]
+    argv += ["--processes", str(instance.door_processes)]
     return Service(name="door", argv=argv, ready=lambda: _listens(instance.host, instance.door_port))
 
 

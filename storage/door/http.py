@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage.door.pouring import Cut
+from storage.door.pouring import Chunk, Cut
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,7 +28,7 @@ class Body:
     ended: bool = False
     begun: bool = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[Chunk]:
         """The chunks in order; Cut when the client is gone, or silent for half a minute."""
         loop = asyncio.get_running_loop()
         heard = loop.time()
@@ -59,14 +59,15 @@ class Body:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
-    async def _next(self) -> bytes:
+    async def _next(self) -> Chunk:
         self.begun = True
         message = await self.receive()
         if message["type"] != "http.request":
             self.ended = True
             raise Cut
         self.ended = not message.get("more_body", False)
-        return bytes(message.get("body", b""))
+        chunk: Chunk = message.get("body", b"")
+        return chunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +89,25 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Bytes of an open file that the kernel sends from there to the client."""
+
+    file: int
+    start: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
     """What is answered: ``body``, or ``stream`` while it is made (then with its own ``Content-Length``)."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    stream: AsyncGenerator[bytes] | None = None
+    stream: AsyncGenerator[bytes | Piece] | None = None
 
 
 def json_reply(status: int, document: dict[str, Any], headers: dict[str, str] | None = None) -> Reply:
@@ -142,7 +155,7 @@ async def send_reply(send: Send, reply: Reply, *, close: bool, body: Body) -> No
     await send({"type": "http.response.body", "body": reply.body})
 
 
-async def _streamed(send: Send, stream: AsyncGenerator[bytes], body: Body) -> bool:
+async def _streamed(send: Send, stream: AsyncGenerator[bytes | Piece], body: Body) -> bool:
     """True when all of ``stream`` was sent."""
     gone = asyncio.ensure_future(body.gone())
     try:
@@ -150,7 +163,11 @@ async def _streamed(send: Send, stream: AsyncGenerator[bytes], body: Body) -> bo
             async for block in blocks:
                 if gone.done():
                     return False
-                await send({"type": "http.response.body", "body": block, "more_body": True})
+                if isinstance(block, Piece):
+                    told = {"file": block.file, "offset": block.start, "count": block.size, "more_body": True}
+                    await send({"type": "http.response.zerocopysend", **told})
+                else:
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
     except Broken:
         return False
     finally:

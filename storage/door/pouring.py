@@ -27,13 +27,15 @@ WRITE_BYTES, LEAST_BYTES = 1024**2, 64 * 1024
 BUDGET_BYTES = 24 * 1024**2
 MOST_RUNNING = 1000
 
+Chunk = bytes | memoryview
+
 _pouring = 0
 
 
 class Hash(Protocol):
     """What hashlib and xxhash have in common."""
 
-    def update(self, data: bytes, /) -> object: ...  # noqa: D102
+    def update(self, data: bytes | memoryview, /) -> object: ...  # noqa: D102
     def digest(self) -> bytes: ...  # noqa: D102
 
 
@@ -105,12 +107,12 @@ class Pour:
         self.running, self.checksum = running, checksum
         self._own = ALGORITHMS[checksum.algorithm]() if checksum else None
         self._before = running.copy() if running is not None and checksum else None
-        self._chunks: list[bytes] = []
+        self._chunks: list[Chunk] = []
         self._held = 0
         self._writing: asyncio.Future[None] | None = None
         self._failed = False
 
-    async def take(self, chunks: AsyncIterator[bytes]) -> None:
+    async def take(self, chunks: AsyncIterator[Chunk]) -> None:
         """Every chunk is on its way; UserError ``too_long`` when they are more than what the upload lacks.
 
         Also when it fails, all that was received is written (but no byte beyond the announced size).
@@ -164,7 +166,7 @@ class Pour:
             writing, self._writing = self._writing, None
             await writing
 
-    async def _keep(self, chunks: list[bytes]) -> None:
+    async def _keep(self, chunks: list[Chunk]) -> None:
         """``chunks`` are written and, at the same time, hashed."""
         if self._failed:  # what follows a gap must never be written, even when there is room again
             return
@@ -178,7 +180,7 @@ class Pour:
             if self._failed:  # less was written than was hashed
                 self.running = None
 
-    def _note(self, chunks: list[bytes]) -> None:
+    def _note(self, chunks: list[Chunk]) -> None:
         for found in (self.running, self._own):
             if found is not None:
                 for chunk in chunks:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from common.errors import PortolanError, StateConflict, UserError
-from storage.door.pouring import Checksum, Cut, Pour, RunningHashes
+from storage.door.pouring import Checksum, Chunk, Cut, Pour, RunningHashes
 from storage.door.threads import finishing, on_disk, on_rows
 from storage.models import UploadKind, UploadState
 from storage.uploads import lifecycle, slots
@@ -62,7 +62,7 @@ async def status(secret: str, *, slot: int | None = None) -> Progress:
 
 async def append(
     secret: str,
-    chunks: AsyncIterator[bytes],
+    chunks: AsyncIterator[Chunk],
     *,
     offset: int,
     length: int | None,
@@ -157,7 +157,7 @@ async def _prepare(found: Found, part: Part | Slot, upto: int) -> None:
         await on_rows(lifecycle.leave_slots, found, part)
 
 
-async def _pour(found: Found, part: Part | Slot, chunks: AsyncIterator[bytes], checksum: Checksum | None) -> None:
+async def _pour(found: Found, part: Part | Slot, chunks: AsyncIterator[Chunk], checksum: Checksum | None) -> None:
     start, upload, name = part.offset, found.upload, _name(found, part)
 
     async def more_room(lacking: int) -> int:
@@ -196,7 +196,7 @@ def _note_digest(part: Part | Slot, pour: Pour) -> None:
         part.digest = pour.running.hexdigest()
 
 
-async def _watched(found: Found, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _watched(found: Found, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
     """``chunks``, for as long as the upload lives and its maker may write."""
     checked = time.monotonic()
     async for chunk in chunks:

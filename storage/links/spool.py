@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.db import transaction
@@ -32,7 +33,7 @@ class Spool:
         self._fd = new_unnamed(self.root, ensure_dir(self.root, inner(AREA)))
         self._hash = hashlib.sha256()
 
-    def write(self, blocks: list[bytes]) -> None:
+    def write(self, blocks: Sequence[bytes | memoryview]) -> None:
         """``blocks`` follow."""
         with plain_errors("the upload"):
             for block in blocks:

@@ -137,7 +137,7 @@ class Part:
         self._guard = threading.Lock()
         self.offset = os.fstat(fd).st_size
 
-    def append(self, chunks: Sequence[bytes]) -> None:
+    def append(self, chunks: Sequence[bytes | memoryview]) -> None:
         """``chunks`` are at the end of the part; on an error the offset says how many of them are."""
         with self._guard, plain_errors("the upload"):
             fd, begin = self._open_fd(), self.offset
@@ -284,7 +284,7 @@ def open_part(root: Path, upload_id: UUID) -> int:
     return open_beneath(root, _name(upload_id, "part"), os.O_RDWR)
 
 
-def write_all(fd: int, chunks: Sequence[bytes], at: int) -> Iterator[int]:
+def write_all(fd: int, chunks: Sequence[bytes | memoryview], at: int) -> Iterator[int]:
     """``chunks`` are written from ``at`` on; the length of each write, as it is done."""
     views = [memoryview(chunk) for chunk in chunks if chunk]
     while views:

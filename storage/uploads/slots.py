@@ -138,7 +138,7 @@ class Slot:
         self.start, self.length, self.offset = state.start, state.length, state.offset
         self.digest = ""
 
-    def append(self, chunks: Sequence[bytes]) -> None:
+    def append(self, chunks: Sequence[bytes | memoryview]) -> None:
         """``chunks`` are behind the part's bytes; on an error the offset says how many of them are."""
         with self._guard, plain_errors("the upload"):
             fd, begin = self._open_fd(), self.offset

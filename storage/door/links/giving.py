@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
-from os import pread
+from os import fstat, pread
 from urllib.parse import quote
 
 from django.utils.datastructures import CaseInsensitiveMapping
 
 from common.errors import PortolanError, UserError
 from storage import archive
-from storage.door.http import Broken, Reply
+from storage.door.http import Broken, Piece, Reply
 from storage.door.links.pages import listing_reply
 from storage.door.links.taking import upload_state
 from storage.door.links.visits import Visit, write_soon
@@ -22,6 +22,8 @@ from storage.listing import list_page, stat_path
 from storage.streaming import CHUNK, OpenFile, attachment, describe, not_modified, open_for_reading, wanted_part
 
 PAGE = 1000
+# So much may still go out after a link has ended.
+PIECE_BYTES = 4 * 1024**2
 ARCHIVES = {"zip": "application/zip", "tar": "application/x-tar"}
 
 
@@ -71,7 +73,18 @@ async def _file(visit: Visit, path: str) -> Reply:
         opened.handle.close()
         raise
     visit.files_out = 1 if end == opened.size else 0
-    return Reply(status=status, headers=told, stream=_sent(visit, file_blocks(opened, start, end), end - start))
+    return Reply(status=status, headers=told, stream=_sent(visit, pieces(opened, start, end), end - start))
+
+
+def pieces(opened: OpenFile, start: int, end: int) -> Iterator[Piece]:
+    """The bytes from ``start`` to ``end`` as pieces for the kernel; the file is closed after the last."""
+    with opened.handle as handle:
+        while start < end:
+            if fstat(handle.fileno()).st_size < end:
+                raise OSError("the file became shorter while it was sent")
+            size = min(PIECE_BYTES, end - start)
+            yield Piece(file=handle.fileno(), start=start, size=size)
+            start += size
 
 
 def file_blocks(opened: OpenFile, start: int, end: int) -> Iterator[bytes]:
@@ -85,15 +98,15 @@ def file_blocks(opened: OpenFile, start: int, end: int) -> Iterator[bytes]:
             yield block
 
 
-async def _sent(visit: Visit, blocks: Iterator[bytes], size: int) -> AsyncGenerator[bytes]:
+async def _sent(visit: Visit, blocks: Iterator[bytes | Piece], size: int) -> AsyncGenerator[bytes | Piece]:
     """``blocks``, for as long as the link allows it; Broken when it ends early. What went is counted in any case."""
     outcome = "cut"
     try:
         while (block := await on_disk(next, blocks, None)) is not None:
             await visit.still()
-            yield block
-            visit.went(len(block))
+            visit.went(len(block))  # before it goes: who leaves in the middle of it has had it
             write_soon()
+            yield block
         outcome = "ok"
     except PortolanError as error:
         outcome = error.code
@@ -106,7 +119,7 @@ async def _sent(visit: Visit, blocks: Iterator[bytes], size: int) -> AsyncGenera
         await asyncio.shield(_after(visit, blocks, size))
 
 
-async def _after(visit: Visit, blocks: Iterator[bytes], size: int) -> None:
+async def _after(visit: Visit, blocks: Iterator[bytes | Piece], size: int) -> None:
     close = getattr(blocks, "close", None)
     if close is not None:
         await on_disk(close)

@@ -18,7 +18,7 @@ from storage.door import sessions
 from storage.door.http import Reply, json_reply
 from storage.door.links.dav import respect_locks
 from storage.door.links.visits import Visit, refuse_root
-from storage.door.pouring import WRITE_BYTES, Cut
+from storage.door.pouring import WRITE_BYTES, Chunk, Cut
 from storage.door.threads import finishing, on_disk, on_rows
 from storage.links import traffic
 from storage.links.rights import Operation
@@ -51,7 +51,7 @@ async def take(visit: Visit) -> Reply:
     return await receive(visit, _part(visit), visit.request.body.chunks())
 
 
-async def receive(visit: Visit, part: Part, chunks: AsyncIterator[bytes]) -> Reply:
+async def receive(visit: Visit, part: Part, chunks: AsyncIterator[Chunk]) -> Reply:
     """``chunks`` become the file that was asked for; the answer as to a PUT."""
     path = clean_new(visit.path)
     refuse_root(visit)
@@ -90,7 +90,7 @@ async def _spend_more(visit: Visit, size: int) -> None:
         await on_rows(traffic.spend, visit.here.link, size)
 
 
-async def _upload(visit: Visit, path: str, part: Part, source: AsyncIterator[bytes], *, replace: bool) -> Reply:
+async def _upload(visit: Visit, path: str, part: Part, source: AsyncIterator[Chunk], *, replace: bool) -> Reply:
     link = visit.here.link
     if part.start == 0:
         secret = await finishing(link_uploads.begin, link, path, size=part.total or 0, overwrite=replace)
@@ -112,7 +112,7 @@ async def _upload(visit: Visit, path: str, part: Part, source: AsyncIterator[byt
     return await _placed(visit, path, new=not replace)
 
 
-async def _spool(visit: Visit, path: str, part: Part, source: AsyncIterator[bytes], *, replace: bool) -> Reply:
+async def _spool(visit: Visit, path: str, part: Part, source: AsyncIterator[Chunk], *, replace: bool) -> Reply:
     folder = visit.here.link.folder
     await on_rows(quota.check_room, folder, part.length or 0, files=0 if replace else 1)
     spool = await on_disk(Spool, folder)
@@ -126,8 +126,8 @@ async def _spool(visit: Visit, path: str, part: Part, source: AsyncIterator[byte
     return await _placed(visit, path, new=new)
 
 
-async def _fill(visit: Visit, spool: Spool, part: Part, source: AsyncIterator[bytes]) -> None:
-    waiting: list[bytes] = []
+async def _fill(visit: Visit, spool: Spool, part: Part, source: AsyncIterator[Chunk]) -> None:
+    waiting: list[Chunk] = []
     held, checked = 0, part.length or STEP_BYTES
     async for chunk in visit.watched(source):
         waiting.append(chunk)

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from common.errors import Forbidden, NotFound, PortolanError, UserError
 from storage.door.http import Request
+from storage.door.pouring import Chunk
 from storage.door.threads import on_rows
 from storage.links import traffic
 from storage.links.access import MEMO_SECONDS, Pass, enter
@@ -72,7 +73,7 @@ class Visit:
         self.size += size
         ledger.moved(self.here.link.pk, bytes_out=size)
 
-    async def watched(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def watched(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         """``chunks`` that come in, counted, for as long as the link allows it."""
         async for chunk in chunks:
             await self.still()

@@ -48,9 +48,7 @@ class Door:
         }
 
     def start(self) -> None:
-        argv = [str(Path(sys.executable).parent / "granian"), "--interface", "asgi", "--host", "127.0.0.1"]
-        argv += ["--port", str(self.port), "--workers", "1", "--no-ws", "--http1-buffer-size", "131072"]
-        argv += ["--log-level", "warning", "gateway.door:app"]
+        argv = [sys.executable, "-m", "gateway.serve_door", "--port", str(self.port)]
         with (self.home / "door.log").open("ab") as log:
             self.process = subprocess.Popen(
                 argv, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
