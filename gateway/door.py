@@ -1,6 +1,7 @@
 """The door as an ASGI application; ``gateway.serve_door`` is its server."""
 
 import ctypes
+import gc
 import os
 from contextlib import suppress
 
@@ -30,3 +31,8 @@ app = Door(
     status_of=status_of,
     document_of=problem_document,
 )
+
+# What loading all this left behind goes back to the system: a tenth of the process.
+gc.collect()
+with suppress(AttributeError):
+    ctypes.CDLL(None).malloc_trim(0)

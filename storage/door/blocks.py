@@ -6,7 +6,7 @@ import ctypes
 import weakref
 
 LARGE_BYTES, SMALL_BYTES = 1024**2, 32 * 1024
-MOST_LARGE = 16
+MOST_LARGE = 12
 
 
 class Blocks:

@@ -22,9 +22,9 @@ from storage.door.threads import on_disk
 from storage.uploads.parts import Part
 from storage.uploads.slots import Slot
 
-WRITE_BYTES, LEAST_BYTES = 1024**2, 64 * 1024
+WRITE_BYTES, LEAST_BYTES = 1024**2, 32 * 1024
 # What all buffers of this process may hold together: with many clients at once each gets smaller ones.
-BUDGET_BYTES = 24 * 1024**2
+BUDGET_BYTES = 12 * 1024**2
 MOST_RUNNING = 1000
 
 Chunk = bytes | memoryview

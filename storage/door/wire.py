@@ -23,10 +23,11 @@ from storage.door.threads import on_disk
 LONG_BYTES = 256 * 1024
 LINGER_SECONDS = 0.2
 HEAD_BYTES, HEAD_SECONDS = 64 * 1024, 30.0
+LANDING_BYTES = 16 * 1024
 EXTENSION = "http.response.zerocopysend"
 
 # The loop handles what it read before it reads anything else, so one place is enough for all connections.
-_landing = memoryview(bytearray(HEAD_BYTES))
+_landing = memoryview(bytearray(LANDING_BYTES))
 _blocks = Blocks()
 
 
