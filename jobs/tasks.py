@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from celery import current_app, shared_task
@@ -42,7 +43,8 @@ def bells_waiting() -> int:
     """How many messages wait in the broker for a worker; 0 when it can't be asked."""
     try:
         with current_app.connection_for_read() as connection:
-            return int(connection.default_channel.queue_declare(current_app.conf.task_default_queue).message_count)
+            channel: Any = connection.default_channel
+            return int(channel.queue_declare(current_app.conf.task_default_queue).message_count)
     except (OperationalError, RedisError, OSError):
         return 0
 

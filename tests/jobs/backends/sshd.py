@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.running.slurm import program
@@ -41,10 +41,10 @@ class Sshd:
 
     home: Path
     machine: Machine
-    process: subprocess.Popen | None = None
+    process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
-        argv = [program("sshd"), "-D", "-e", "-f", str(self.home / "sshd_config")]
+        argv = [program("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", str(self.home / "sshd_config")]
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

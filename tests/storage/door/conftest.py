@@ -1,4 +1,4 @@
-"""A real door: granian in a process of its own, with a database and folders of its own."""
+"""A real door: a process of its own, with a database and folders of its own."""
 
 import json
 import os
