@@ -183,18 +183,20 @@ class KubernetesBackend(Backend):
     def _call(self, act: Callable[[Client], T]) -> T:
         """What ``act`` returned; ApiError for what the API server refused, SiteUnavailable for all else."""
         try:
-            config = KubeConfig.from_file(self.options.kubeconfig).get(self.options.context or None)
-            if config is None:
-                raise SiteUnavailable(f"{self.options.kubeconfig} has no usable context.")
-            timeout = httpx2.Timeout(SECONDS)
-            client = Client(config=config, namespace=self.options.namespace, timeout=timeout, trust_env=False)
-            return act(client)
+            return act(self._client())
         except ApiError:
             raise
         except (ConfigError, httpx2.HTTPError, OSError) as error:
             raise SiteUnavailable(f"Kubernetes did not answer: {error or type(error).__name__}") from error
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise SiteUnavailable(f"Kubernetes gave an answer that can't be read: {error}") from error
+
+    def _client(self) -> Client:
+        config = KubeConfig.from_file(self.options.kubeconfig).get(self.options.context or None)
+        if config is None:
+            raise SiteUnavailable(f"{self.options.kubeconfig} has no usable context.")
+        timeout = httpx2.Timeout(SECONDS)
+        return Client(config=config, namespace=self.options.namespace, timeout=timeout, trust_env=False)
 
 
 def manifest(spec: JobSpec, script: str, options: KubernetesOptions) -> dict[str, Any]:

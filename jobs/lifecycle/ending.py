@@ -24,7 +24,7 @@ from jobs.lifecycle.crate import write_crate
 from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, read_tail, write_json
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking, backend_of
-from jobs.lifecycle.starting import STDERR, command_for, latest
+from jobs.lifecycle.starting import STDERR, command_for, keep_out, latest
 from jobs.lifecycle.watching import note_progress
 from jobs.lifecycle.weighing import weighed, without_evidence
 from jobs.models import Attempt, Job, Result
@@ -33,7 +33,7 @@ from jobs.registry import ToolInfo, get_tool
 from jobs.repairs import RETRIED
 from jobs.results import Failure, failure_of, found_outputs, full_disk
 from jobs.states import Does, JobState
-from storage.paths import ensure_dir, exists_beneath, inner, remove_beneath, rename_beneath
+from storage.paths import exists_beneath, inner, remove_beneath, rename_beneath
 from storage.quota import measured_below, note_change
 from storage.services.folders import folder_of
 
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 OUTPUTS_FILE = "outputs.json"
 ERROR_BYTES = 64 * 1024
 HASH_BYTES = 20 * 2**30
+# As far as clocks that are kept may be apart.
+CLOCKS = timedelta(minutes=1)
 
 
 def collect(job: Job) -> None:
@@ -200,13 +202,14 @@ def _is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
     native_id = attempt.native_id or backend.find(attempt.native_name)
     if native_id is None:
         # The site never had it. Should a lost call still reach the site, that copy finds this fence and leaves.
-        ensure_dir(places.root, inner(AREA, attempt.pk.hex, supervisor.FENCE))
-        if attempt.staged:
-            staging.fence(attempt)
+        keep_out(attempt, places)
         return True
     if not attempt.native_id:
         Attempt.objects.filter(pk=attempt.pk).update(native_id=native_id)
     backend.cancel(native_id)
+    # A copy whose call was lost may still come after the one that is known.
+    with suppress(SiteUnavailable, Unavailable, QuotaExceeded):
+        keep_out(attempt, places)
     seen = backend.poll([native_id]).get(native_id)
     return seen is None or seen.phase in (Phase.ENDED, Phase.LOST)
 
@@ -216,9 +219,7 @@ def _array_is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
     found = parts.native_ids(attempt) or backend.find_array(attempt.native_name, len(indices))
     if not found:
         # As for a single job: the site has nothing of it, or a part that a killed worker had handed over.
-        parts.fence(attempt, places, indices)
-        if attempt.staged:
-            staging.fence(attempt)
+        keep_out(attempt, places)
         names = [element_name(attempt.native_name, place) for place in range(len(indices))]
         backend.cancel_array(attempt.native_name, names)
         return all(one.phase in (Phase.ENDED, Phase.LOST) for one in backend.poll(names).values())
@@ -226,19 +227,27 @@ def _array_is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
         parts.note_ids(attempt, found)
         Attempt.objects.filter(pk=attempt.pk).update(native_id=attempt.native_name)
     backend.cancel_array(attempt.native_name, found)
+    with suppress(SiteUnavailable, Unavailable, QuotaExceeded):
+        keep_out(attempt, places)
     return all(one.phase in (Phase.ENDED, Phase.LOST) for one in backend.poll(found).values())
 
 
 def keep_evidence(attempt: Attempt, evidence: dict[str, Any]) -> None:
     """The attempt's row says how its command ended."""
-    ended = evidence.get("ended_at")
     Attempt.objects.filter(pk=attempt.pk).update(
         exit_code=evidence.get("exit_code"),
         signal=evidence.get("signal"),
         evidence=evidence,
-        ended_at=datetime.fromtimestamp(ended, tz=UTC) if ended else timezone.now(),
+        ended_at=_when(evidence.get("ended_at"), attempt),
     )
     attempt.refresh_from_db()
+
+
+def _when(told: float | None, attempt: Attempt) -> datetime:
+    """When the attempt ended by the node's clock; a time that can't be is not believed."""
+    now = timezone.now()
+    ended = datetime.fromtimestamp(told, tz=UTC) if told else now
+    return ended if (attempt.submitted_at or ended) - CLOCKS <= ended <= now + CLOCKS else now
 
 
 def _may_still_come(attempt: Attempt) -> bool:

@@ -75,7 +75,7 @@ def prepare(job: Job) -> None:
     _make_folder(job, places)
     reached("prepare.folder_made")
     attempt, indices = _next_attempt(job)
-    _end_earlier(attempt)
+    _end_earlier(attempt, places)
     tasks = tasks_of(job, attempt, info, places, indices)
     write_json(places.root, f"{places.folder}/{INPUTS_FILE}", _inputs_of(job, info))
     write_text(places.root, f"{places.folder}/{_commands_file(attempt)}", _told(tasks))
@@ -106,12 +106,29 @@ def _next_attempt(job: Job) -> tuple[Attempt, list[int]]:
     return Attempt(job=job, number=number, site=job.site, queue=job.queue, does=does, staged=staged), indices
 
 
-def _end_earlier(attempt: Attempt) -> None:
-    """The sites of earlier attempts were asked to end what may still run of them; they write elsewhere anyway."""
+def _end_earlier(attempt: Attempt, places: Places) -> None:
+    """The sites of earlier attempts were asked to end what may still run of them; they write elsewhere anyway.
+
+    What never began of them does not begin any more.
+    """
     earlier = Attempt.objects.filter(job=attempt.job, number__lt=attempt.number, exit_code=None, signal=None)
-    for one in earlier.exclude(native_id="").select_related("site"):
-        with suppress(SiteUnavailable), asking(one.site) as backend:
-            parts.end(backend, one)
+    for one in earlier.select_related("site"):
+        if one.does != Does.ELEMENTS:
+            with suppress(SiteUnavailable):
+                keep_out(one, places)
+        if one.native_id:
+            with suppress(SiteUnavailable), asking(one.site) as backend:
+                parts.end(backend, one)
+
+
+def keep_out(attempt: Attempt, places: Places) -> None:
+    """A copy of the attempt that comes from now on finds the fence and leaves; one that runs goes on."""
+    if attempt.does == Does.ELEMENTS:
+        parts.fence(attempt, places, [one.index for one in attempt.elements.all()])
+    else:
+        ensure_dir(places.root, Inner(f"{control_of(attempt)}/{FENCE}"))
+    if attempt.staged and attempt.cleaned_at is None:
+        staging.fence(attempt)
 
 
 def hand_over(job: Job) -> None:

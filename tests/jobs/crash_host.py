@@ -1,14 +1,16 @@
 """Forks workers that die at a named point, on a database and a home of their own; prints a line of JSON for each.
 
-``python -m tests.jobs.crash_host POINT…``: for every point a job is submitted, a worker is killed there, and another
-one goes on until the job has ended.
+``python -m tests.jobs.crash_host SITE:POINT…``: for every point a job is submitted to that site, a worker is killed
+there, and another one goes on until the job has ended. ``CRASH_SITES`` has the sites' rows, as JSON by name. Sites
+go on side by side, the points of one site one after another.
 """
 
 import json
 import os
-import signal
 import sys
 import time
+import traceback
+from itertools import groupby
 from pathlib import Path
 
 import django
@@ -31,8 +33,10 @@ from projects.roles import Role  # noqa: E402
 from storage.filling import make_root  # noqa: E402
 from storage.models import Folder  # noqa: E402
 from storage.services.folders import ensure_default_site, folder_root  # noqa: E402
+from tests.jobs.crash_sites import lose  # noqa: E402
 
-SECONDS = 60
+SECONDS = 120
+AWAY = "-away"
 FILES = ("a", "b", "c", "d")
 
 
@@ -54,11 +58,10 @@ def work(job_id, *, until=lambda job: job.job_state.final) -> None:
     """What workers and beat do, until the job has ended."""
     deadline = time.monotonic() + SECONDS
     while not until(Job.objects.get(pk=job_id)) and time.monotonic() < deadline:
-        for site in ComputeSite.objects.all():
-            for ready in lifecycle.observe(site):
-                lifecycle.advance(ready)
+        for ready in lifecycle.observe(ComputeSite.objects.get(jobs=job_id)):
+            lifecycle.advance(ready)
         lifecycle.advance(job_id)
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 def many_files(root: Path, point: str) -> list[str]:
@@ -79,37 +82,33 @@ def effects(job: Job, counted: Path, root: Path) -> int:
     return len(counted.read_text().splitlines())
 
 
-def lose_supervisor(job: Job) -> None:
-    """The site has lost the job: what watched it was killed."""
-    state = Path(settings.PORTOLAN_HOME) / "run" / "local" / "active" / job.attempts.get().native_name
-    os.kill(json.loads(state.read_text())["pid"], signal.SIGKILL)
-
-
-def crash(point: str, user: User, project: Project, root: Path) -> dict:
+def crash(site: str, point: str, user: User, project: Project, root: Path) -> dict:
     """How a job fared whose worker was killed at ``point``."""
-    counted = root / f"{point}.txt"
+    counted = root / f"{site}-{point}.txt"
     counted.write_text("")
     part = point.partition(".")[0]
     inputs = {
         "act": "count",
         "data": counted.name,
-        "seconds": 60 if part == "cancel" else 2 if part == "retry" else 0.1,
+        "seconds": 60 if part == "cancel" else 3 if part == "retry" else 0.1,
     }
-    where = "away" if part.startswith("stage") else "here"
+    where = f"{site}{AWAY}" if part.startswith("stage") else site
     tool = "behave"
     if part == "gather":
-        tool, inputs = "tally", {"files": [{"class": "File", "path": path} for path in many_files(root, point)]}
+        folder = many_files(root, counted.stem)
+        tool, inputs = "tally", {"files": [{"class": "File", "path": path} for path in folder]}
     job = submit_job(user, project.pk, tool=tool, inputs=inputs, site=where)
     if part in ("cancel", "retry"):
         work(job.pk, until=lambda one: one.job_state is JobState.RUNNING)
     if part == "cancel":
         cancel_job(user, job.pk)
     if part == "retry":
-        lose_supervisor(job)
+        lose(job)
     status = in_a_child(lambda: work(job.pk), kill_at=point)
     in_a_child(lambda: work(job.pk))
     job.refresh_from_db()
     return {
+        "site": site,
         "point": point,
         "killed": os.WIFSIGNALED(status),
         "state": job.state,
@@ -122,23 +121,50 @@ def crash(point: str, user: User, project: Project, root: Path) -> dict:
     }
 
 
-def main(points: list[str]) -> None:
+def make_sites() -> None:
+    """Each scheduler has a site that shares the project's folder and one that works on copies."""
+    home = Path(settings.PORTOLAN_HOME)
+    python = {"environment": {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}}
+    for name, told in json.loads(os.environ.get("CRASH_SITES") or '{"local": {}}').items():
+        row = {"cores": 4, "memory_mb": 4000, "settings": {}, **told}
+        ComputeSite.objects.create(name=name, **row)
+        if row.get("scheduler", "local") == "local":
+            row["settings"] = {"root": str(home / "run" / "away")}
+        copies = {"work_root": str(home / f"{name}{AWAY}"), "tools": {"*": python}}
+        ComputeSite.objects.create(name=f"{name}{AWAY}", **row, **copies)
+
+
+def main(wanted: list[str]) -> None:
     """One line for each point."""
     settings.TOOL_DIRS = [Path(__file__).parent / "tools"]
     call_command("migrate", verbosity=0)
     settings.JOB_RETRIES = 1
-    ComputeSite.objects.create(name="here", cores=4, memory_mb=4000)
-    home = Path(settings.PORTOLAN_HOME)
-    python = {"environment": {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}}
-    ComputeSite.objects.create(name="away", cores=4, memory_mb=4000, work_root=str(home / "away"), tools={"*": python},
-                               settings={"root": str(home / "run" / "away")})  # fmt: skip
+    make_sites()
     user = User.objects.create_user(username="crash")
     project = Project.objects.create(name="Crash")
     Membership.objects.create(project=project, user=user, role=Role.OWNER)
     folder = Folder.objects.create(project=project, site=ensure_default_site())
     make_root(folder)
-    for point in points:
-        print(json.dumps(crash(point, user, project, folder_root(folder))), flush=True)
+    root = folder_root(folder)
+    connections.close_all()
+    children = []
+    for site, words in groupby(
+        sorted(wanted, key=lambda word: word.partition(":")[0]), lambda word: word.partition(":")[0]
+    ):
+        points = [word.partition(":")[2] for word in words]
+        if (pid := os.fork()) == 0:
+            status = 1
+            try:
+                for point in points:
+                    line = json.dumps(crash(site, point, user, project, root))
+                    os.write(1, f"{line}\n".encode())  # in one piece: others write there as well
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        children.append(pid)
+    sys.exit(max(os.waitpid(pid, 0)[1] != 0 for pid in children))
 
 
 if __name__ == "__main__":

@@ -10,38 +10,35 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "gateway.settings_test"
 django.setup()
 
 from jobs.lifecycle.points import POINTS  # noqa: E402
-from tests.jobs.test_crashes import TABLE, run_host  # noqa: E402
-
-BEGIN, END = "<!-- crashes: python -m tests.jobs.crash_table -->", "<!-- end of crashes -->"
-HEAD = """# Reliability
-
-## A worker is killed at every named point
-
-For each point a job is submitted, the worker that reaches it is killed with SIGKILL, and another one goes on. “Ran” is
-how often the tool ran; after a failure of the site at most once for each attempt. Outputs and crate are looked for.
-
-"""
+from tests.jobs.crash_sites import TITLES, sites_running  # noqa: E402
+from tests.jobs.test_crashes import BEGIN, END, TABLE, run_host  # noqa: E402
 
 
 def main() -> None:
     """The table is new; the rest of the page stays."""
-    with tempfile.TemporaryDirectory() as home:
-        found = run_host(Path(home) / "home", list(POINTS))
-    lines = ["| point | scheduler | killed | ends | attempts | ran | results lost |", "|---|---|---|---|---|---|---|"]
-    for one in found:
-        part = one["point"].partition(".")[0]
-        where = {"stage_in": "local, copies", "stage_out": "local, copies", "gather": "local, array"}.get(part, "local")
-        lost = "–" if one["state"] == "cancelled" else "none" if one["outputs"] and one["crate"] else "**yes**"
-        lines.append(f"| `{one['point']}` | {where} | {'yes' if one['killed'] else '**no**'} | {one['state']} "
-                     f"| {one['attempts']} | {one['effects']} | {lost} |")  # fmt: skip
-    page = TABLE.read_text() if TABLE.exists() else ""
-    table = "\n".join([BEGIN, "", *lines, "", END])
-    before, begin, rest = page.partition(BEGIN)
-    if begin:
-        TABLE.write_text(before + table + rest.partition(END)[2])
-    else:
-        title, _, more = page.partition("\n")
-        TABLE.write_text(HEAD + table + "\n" + (more if title.startswith("# ") else page))
+    with tempfile.TemporaryDirectory(prefix="ptl-", dir="/tmp") as place:
+        home = Path(place)
+        home.chmod(0o755)
+        with sites_running(home, list(TITLES)) as rows:
+            wanted = [f"{name}:{point}" for name in TITLES for point in POINTS]
+            found = {(one["site"], one["point"]): one for one in run_host(home / "home", wanted, rows, seconds=3000)}
+    lines = [f"| point | {' | '.join(TITLES.values())} |", f"|{'---|' * (len(TITLES) + 1)}"]
+    for point in POINTS:
+        lines.append(f"| `{point}` | {' | '.join(told(found[name, point]) for name in TITLES)} |")
+    before, _, rest = TABLE.read_text().partition(BEGIN)
+    TABLE.write_text(before + "\n".join([BEGIN, "", *lines, "", END]) + rest.partition(END)[2])
+
+
+def told(one: dict) -> str:
+    """How a job fared, in a cell; what must not be is bold."""
+    words = [one["state"], f"{one['effects']} of {one['attempts']}"]
+    if not one["killed"]:
+        words.append("**not killed**")
+    if one["effects"] > one["attempts"]:
+        words.append("**ran twice**")
+    if one["state"] != "cancelled" and not (one["outputs"] and one["crate"]):
+        words.append("**results lost**")
+    return ", ".join(words)
 
 
 if __name__ == "__main__":

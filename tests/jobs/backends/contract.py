@@ -13,6 +13,7 @@ from jobs.backends.base import Backend, JobRejected, JobSpec, Phase, element_nam
 from jobs.backends.supervisor import EXIT_FILE, FENCE
 
 SECONDS = 60
+OUTPUT_MB = int(os.environ.get("OUTPUT_MB", "20"))
 
 
 class SchedulerContract:
@@ -138,9 +139,9 @@ class SchedulerContract:
             backend.submit(make_spec("true", cores=10_000))
 
     def test_much_output_is_all_kept(self, backend, make_spec):
-        spec = make_spec("head", "-c", "20000000", "/dev/zero")
+        spec = make_spec("head", "-c", f"{OUTPUT_MB}000000", "/dev/zero")
         self.ended(backend, backend.submit(spec))
-        assert spec.stdout.stat().st_size == 20_000_000
+        assert spec.stdout.stat().st_size == OUTPUT_MB * 1_000_000
 
 
 class ArrayContract(SchedulerContract):

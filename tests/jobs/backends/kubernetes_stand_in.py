@@ -98,7 +98,8 @@ class StandIn:
 
     def _ended(self, name: str, job: dict, pod: dict, code: int) -> None:
         with self.lock:
-            self.pids.pop(name, None)
+            if self.pids.pop(name, None) is None:
+                return  # taken away
             model = recorded("pods", "portolan-three" if code else "portolan-good")
             pod["status"] = model["status"]
             pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = code
@@ -126,6 +127,18 @@ class StandIn:
             self._end_pod(name)
             self.pods.pop(name, None)
             return 200, self.jobs.pop(name)
+
+    def take_away(self, pod_name: str) -> tuple[int, dict]:
+        """The pod is gone, as when its node was removed; its Job may not have another one and has failed."""
+        name = pod_name.removesuffix("-pod")
+        with self.lock:
+            pod, pid = self.pods.pop(name, None), self.pids.pop(name, None)
+            if pod is None:
+                return 404, SAID["absent"]
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+            self.jobs[name]["status"] = recorded("jobs", "portolan-three")["status"]
+        return 200, pod
 
     def _end_pod(self, name: str) -> None:
         pid = self.pids.get(name)
@@ -198,6 +211,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._answer(*state.create(json.loads(content)))
             case "PATCH", "jobs", _:
                 self._answer(*state.change(name, json.loads(content)))
+            case "DELETE", "pods", _:
+                self._answer(*state.take_away(name))
             case "DELETE", "jobs", _:
                 self._answer(*state.delete(name))
             case _:

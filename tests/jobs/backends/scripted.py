@@ -1,42 +1,76 @@
-"""Scripted clusters behind a runner: they answer as Slurm, Grid Engine or OpenPBS would, and fail when told to."""
+"""Scripted clusters behind a runner: they answer as Slurm, Grid Engine or OpenPBS would, and fail when told to.
+
+A job begins by what its script really does first: everything of the script up to its functions is run by ``sh``, and a
+line is added where it gets past the fence. What the command would leave is written when the job ends.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import shlex
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from jobs.backends.base import Backend, SiteUnavailable
-from jobs.backends.gridengine import GridEngineBackend
+from jobs.backends.base import SiteUnavailable
 from jobs.backends.limits import Limits
-from jobs.backends.pbs import PbsBackend
 from jobs.backends.runner import Ran, Runner
-from jobs.backends.script import REFUSED
-from jobs.backends.slurm import SlurmBackend
+from jobs.backends.supervisor import EXIT_FILE
 
+LIMITS = Limits(cores=99, memory_mb=9999)
 FAULTS = ("lost", "late", "down", "empty", "garbled", "partial")
+FENCED = "\nfinish() {"
 
 
 @dataclass
 class Native:
-    """A job as the cluster has it; ``state`` is waiting, running or ended."""
+    """A job as the cluster has it; ``state`` is waiting, running or ended; ``node_failed`` ended it so."""
 
     number: int
     name: str
+    script: str = ""
     state: str = "waiting"
     status: int = 0
     cancelled: bool = False
+    node_failed: bool = False
+
+    @property
+    def places(self) -> dict[str, Path]:
+        """The directories that the script names at its beginning."""
+        line = next(one for one in self.script.splitlines() if one.startswith("control="))
+        return {name: Path(value) for name, _, value in (word.partition("=") for word in shlex.split(line))}
+
+    def begin(self) -> bool:
+        """True when the script got past its fence, and the command began."""
+        head, fenced, _ = self.script.partition(FENCED)
+        assert fenced, "the script has other parts than it had"
+        self.status = subprocess.run(["sh"], input=head.encode(), timeout=60, check=False, cwd="/").returncode
+        self.state = "ended" if self.status else "running"
+        return not self.status
+
+    def leave(self, **evidence: object) -> None:
+        """What a script leaves at its end: the exit file, and after success the outputs of the tool ``behave``."""
+        self.state = "ended"
+        told = {"exit_code": 0, "signal": None, "cause": "", **evidence}
+        if not told["cause"]:
+            for name in ("report.txt", "part-1.txt"):
+                (self.places["cwd"] / name).write_text(self.name)
+        (self.places["control"] / EXIT_FILE).write_text(json.dumps(told))
 
 
 class Scripted(Runner):
-    """One cluster. ``effects`` counts how often a command began, by name; the fence is each job's first act."""
+    """One cluster. ``effects`` counts how often a command began, by name; ``most`` is how many ran at once."""
 
     def __init__(self) -> None:
         self.jobs: list[Native] = []
         self.late: list[Native] = []
         self.past: list[Native] = []
-        self.effects: dict[str, int] = {}
+        self.effects: Counter[str] = Counter()
+        self.taken: Counter[str] = Counter()
+        self.most = self.lost = 0
         self.calls: list[str] = []
         self.fault = ""
         self.next_number = 1
@@ -50,9 +84,9 @@ class Scripted(Runner):
         if fault == "down":
             raise SiteUnavailable(f"{argv[0]} did not answer within 60 s.")
         if fault == "late" and submits:
-            self.late.append(Native(0, self._name(argv)))
+            self.late.append(Native(0, self._name(argv), stdin.decode()))
             raise SiteUnavailable(f"{argv[0]} did not answer within 60 s.")
-        said = self.answer(list(argv))
+        said = self._accept(Native(0, self._name(argv), stdin.decode())) if submits else self.answer(list(argv))
         if fault == "lost" and submits:
             raise SiteUnavailable(f"{argv[0]} did not answer within 60 s.")
         if submits or argv[0] in ("scancel", "qdel"):
@@ -71,44 +105,60 @@ class Scripted(Runner):
     def _name(self, argv: Sequence[str]) -> str:
         raise NotImplementedError
 
-    def take(self, argv: Sequence[str]) -> Native:
+    def _accept(self, job: Native) -> Ran:
+        return _ran(f"{self.take(job).number}\n")
+
+    def take(self, job: Native) -> Native:
         """The job is accepted."""
-        job = Native(self.next_number, self._name(argv))
+        job.number = self.next_number
         self.next_number += 1
         self.jobs.append(job)
+        self.taken[job.name] += 1
         return job
 
     def end_named(self, name: str) -> None:
         """What ``scancel`` and ``qdel`` do."""
         for job in self.jobs:
             if job.name == name and job.state != "ended":
-                job.state, job.cancelled, job.status = "ended", True, 15
+                self.stop(job)
+
+    def stop(self, job: Native) -> None:
+        """The job is ended by whoever may; one that runs leaves its exit file."""
+        job.cancelled, job.status = True, 15
+        if job.state == "running":
+            job.leave(exit_code=None, signal=15, cause="cancelled")
+        job.state = "ended"
 
     # --- what happens on the cluster
 
     def arrive(self) -> None:
         """Submissions that were given up by the caller come in now."""
-        for job in self.late:
-            job.number = self.next_number
-            self.next_number += 1
-            self.jobs.append(job)
-        self.late = []
+        late, self.late = self.late, []
+        for job in late:
+            self.take(job)
 
     def begin(self) -> None:
         """Waiting jobs start; the second copy of one meets the fence."""
         for job in self.jobs:
-            if job.state == "waiting":
-                if self.effects.get(job.name):
-                    job.state, job.status = "ended", REFUSED
-                else:
-                    self.effects[job.name] = 1
-                    job.state = "running"
+            if job.state == "waiting" and job.begin():
+                self.effects[job.name] += 1
+        self.most = max(self.most, len(list(self.commands())))
+
+    def commands(self) -> Iterator[Native]:
+        """Those of ours that run."""
+        return (job for job in self.jobs if job.state == "running" and job.script)
 
     def end(self) -> None:
         """Running jobs end well."""
+        for job in list(self.commands()):
+            job.leave()
+
+    def fail(self) -> None:
+        """The node fails on which jobs are, or are being started."""
         for job in self.jobs:
-            if job.state == "running":
-                job.state = "ended"
+            if job.state != "ended" and job.script:
+                job.state, job.status, job.node_failed = "ended", 1, True
+                self.lost += 1
 
     def purge(self) -> None:
         """The queue forgets ended jobs; accounting keeps them."""
@@ -120,7 +170,11 @@ class Scripted(Runner):
         self.purge()
         taken = {job.number for job in self.jobs}
         free = [number for number in range(1, self.next_number) if number not in taken]
-        self.jobs += [Native(number, "somebody-s", "running") for number in free]
+        self.jobs += [Native(number, "somebody-s", state="running") for number in free]
+
+    def accounted(self, name: str) -> bool:
+        """True when the cluster can still tell how the job of this name ended."""
+        return any(job.name == name for job in self.jobs)
 
     def running(self, name: str) -> bool:
         """True while a command of the name runs or may still begin."""
@@ -137,18 +191,21 @@ class SlurmLike(Scripted):
     accounting = True
     WORDS = {"waiting": "PENDING", "running": "RUNNING"}
 
+    def accounted(self, name: str) -> bool:
+        return super().accounted(name) or (self.accounting and any(job.name == name for job in self.past))
+
     def _name(self, argv: Sequence[str]) -> str:
         return next(word.partition("=")[2] for word in argv if word.startswith("--job-name="))
 
     def _word(self, job: Native) -> str:
+        if job.node_failed:
+            return "NODE_FAIL"
         ended = "CANCELLED" if job.cancelled else "FAILED" if job.status else "COMPLETED"
         return self.WORDS.get(job.state, ended)
 
     def answer(self, argv: list[str]) -> Ran:
         wanted = next((word.partition("=")[2] for word in argv if word.startswith("--name=")), "")
         match argv[0]:
-            case "sbatch":
-                return _ran(f"{self.take(argv).number}\n")
             case "scancel":
                 self.end_named(wanted)
                 return _ran()
@@ -173,13 +230,14 @@ class GridEngineLike(Scripted):
 
     LETTERS = {"waiting": "qw", "running": "r", "ended": "z"}
 
+    def accounted(self, name: str) -> bool:
+        return any(job.name == name for job in [*self.past, *self.jobs])
+
     def _name(self, argv: Sequence[str]) -> str:
         return argv[argv.index("-N") + 1]
 
     def answer(self, argv: list[str]) -> Ran:
         match argv[0]:
-            case "qsub":
-                return _ran(f"{self.take(argv).number}\n")
             case "qdel":
                 self.end_named(argv[1])
                 return _ran()
@@ -191,7 +249,8 @@ class GridEngineLike(Scripted):
         found = [job for job in [*self.past, *self.jobs] if job.state == "ended" and pattern.match(job.name)]
         if not found:
             return _ran(status=1, stderr=f"error: job name {argv[-1]} not found")
-        return _ran("".join(f"{'=' * 62}\njobname {job.name}\njobnumber {job.number}\ntaskid undefined\nfailed 0\n"
+        return _ran("".join(f"{'=' * 62}\njobname {job.name}\njobnumber {job.number}\ntaskid undefined\n"
+                            f"failed {'25 : rescheduling' if job.node_failed else 0}\n"
                             f"exit_status {job.status}\n" for job in found))  # fmt: skip
 
 
@@ -200,34 +259,25 @@ class PbsLike(Scripted):
 
     LETTERS = {"waiting": "Q", "running": "R", "ended": "F"}
 
+    def _status(self, job: Native) -> dict[str, int]:
+        if job.state != "ended":
+            return {}
+        return {"Exit_status": -3 if job.node_failed else job.status}
+
+    def _accept(self, job: Native) -> Ran:
+        return _ran(f"{self.take(job).number}.head\n")
+
     def _name(self, argv: Sequence[str]) -> str:
         return argv[argv.index("-N") + 1]
 
     def answer(self, argv: list[str]) -> Ran:
         match argv[0]:
-            case "qsub":
-                return _ran(f"{self.take(argv).number}.head\n")
             case "qdel":
                 job = next((one for one in self.jobs if str(one.number) == argv[1] and one.state != "ended"), None)
                 if job is not None:
-                    job.state, job.cancelled, job.status = "ended", True, 271
+                    self.stop(job)
+                    job.status = 271
                 return _ran()
         every = {f"{job.number}.head": {"Job_Name": job.name, "job_state": self.LETTERS[job.state]}
-                 | ({"Exit_status": job.status} if job.state == "ended" else {}) for job in self.jobs}  # fmt: skip
+                 | self._status(job) for job in self.jobs}  # fmt: skip
         return _ran(json.dumps({"pbs_server": "head", "Jobs": every}))
-
-
-def scripted(kind: str) -> tuple[Scripted, Backend]:
-    """A scripted cluster and the adapter that speaks with it."""
-    cluster: Scripted
-    match kind:
-        case "slurm":
-            return (cluster := SlurmLike()), SlurmBackend(cluster)
-        case "slurm without accounting":
-            return (cluster := SlurmWithoutAccounting()), SlurmBackend(cluster)
-        case "grid engine":
-            return (cluster := GridEngineLike()), GridEngineBackend(cluster)
-    return (cluster := PbsLike()), PbsBackend(cluster, Limits(cores=99, memory_mb=9999))
-
-
-KINDS = ("slurm", "slurm without accounting", "grid engine", "pbs")

@@ -13,7 +13,9 @@ from gateway.running.slurm import running
 from jobs.backends.base import Cause, JobRejected, Phase, SiteUnavailable
 from jobs.backends.runner import Here
 from jobs.backends.slurm import SlurmBackend
+from jobs.backends.ssh import Ssh
 from tests.jobs.backends.contract import SchedulerContract
+from tests.jobs.backends.sshd import sshd_running
 
 OPTICS = """data_optics
 
@@ -33,6 +35,14 @@ loop_
 _rlnMicrographMovieName #1
 _rlnOpticsGroup #2
 """
+
+
+def answers(backend, native_id):
+    """The phase that a poll tells; None while the site does not answer."""
+    try:
+        return backend.poll([native_id])[native_id].phase
+    except SiteUnavailable:
+        return None
 
 
 class Helpers(SchedulerContract):
@@ -78,6 +88,21 @@ class TestSlurmItself(Helpers):
         finally:
             with suppress(subprocess.CalledProcessError):  # the node itself may have been quicker to come back
                 slurm.command("scontrol", "update", "nodename=g1", "state=resume")
+
+    def test_a_line_that_is_cut_between_polls_changes_nothing(self, slurm, cluster_home, make_spec):
+        with sshd_running(cluster_home / "cut") as server:
+            backend = SlurmBackend(Ssh(server.machine, slurm.environment))
+            spec = make_spec("sh", "-c", "while [ ! -e go ]; do sleep 0.1; done; exit 4")
+            native_id = backend.submit(spec)
+            self.reached(backend, native_id, Phase.RUNNING)
+            server.cut()
+            with pytest.raises(SiteUnavailable):
+                backend.poll([native_id])
+            server.start()
+            self.until(lambda: answers(backend, native_id) is Phase.RUNNING)  # after the pause of a broken line
+            (spec.cwd / "go").touch()
+            self.ended(backend, native_id)
+        assert self.exit_of(spec)["exit_code"] == 4
 
     def test_a_node_without_the_job_s_directories_is_told_and_nothing_is_left(self, backend, make_spec, tmp_path):
         spec = make_spec("true")

@@ -67,8 +67,9 @@ def run(place: Path, environment: dict[str, str]) -> None:
     )
     (place / "pid").write_text(str(process.pid))
     code = process.wait()
-    # 256 + signal, as the manual has it for a job whose shell was killed.
-    (place / "status.part").write_text(str(code if code >= 0 else 256 - code))
+    # 256 + signal, as the manual has it for a job whose shell was killed; -3 where a test says that its node failed.
+    told = -3 if (place / "lost").exists() else code if code >= 0 else 256 - code
+    (place / "status.part").write_text(str(told))
     (place / "status.part").rename(place / "status")
 
 
