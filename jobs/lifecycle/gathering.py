@@ -56,7 +56,7 @@ def note(attempt: Attempt, elements: list[Element], answers: Mapping[str, Native
             Element.objects.filter(pk=element.pk).update(ended_at=now)
         else:
             lost.append(element)
-    if not attempt.staged:
+    if not attempt.staged and job.job_state is not JobState.CANCELLING:  # what a cancel ends has not failed
         _judge_early(attempt)
     note_progress(job)
     if not attempt.elements.filter(ended_at__isnull=True).exists():
