@@ -116,7 +116,10 @@ def test_any_request_is_answered_as_the_document_says(world, one_connection, nam
     def ask(case):
         Job.objects.update(state=JobState.SUCCEEDED)  # so that its stream ends
         case.path_parameters = {key: EXAMPLE_IDS.get(key, value) for key, value in case.path_parameters.items()}
-        case.call_and_validate(headers={"Authorization": f"Bearer {secret}"}, checks=CHECKS)
+        answer = case.call(headers={"Authorization": f"Bearer {secret}"})
+        # More than the disk has room for is no error of the server.
+        full = answer.status_code == 503 and answer.json()["code"] == "disk_full"
+        case.validate_response(answer, checks=CHECKS[1:] if full else CHECKS)
 
     try:
         ask()

@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
+from django.db import connection
 
 from jobs import lifecycle
 from jobs.backends import supervisor
@@ -41,6 +44,30 @@ def step(job: Job) -> Job:
     lifecycle.advance(job.pk)
     job.refresh_from_db()
     return job
+
+
+@contextmanager
+def held_elsewhere(lock: AbstractContextManager[object]) -> Iterator[None]:
+    """Another worker, with a connection of its own, holds ``lock`` meanwhile."""
+    taken, done = Event(), Event()
+
+    def hold() -> None:
+        try:
+            with lock as mine:
+                assert mine is not False
+                taken.set()
+                done.wait(120)
+        finally:
+            connection.close()
+
+    thread = Thread(target=hold)
+    thread.start()
+    try:
+        assert taken.wait(30)
+        yield
+    finally:
+        done.set()
+        thread.join(30)
 
 
 def drive(job: Job, until: Callable[[Job], bool], *, seconds: float = DEADLINE) -> Job:

@@ -13,6 +13,7 @@ from jobs.lifecycle.locks import only_one
 from jobs.models import Job
 from jobs.services import command_of, read_log, submit_job
 from jobs.states import JobState
+from tests.jobs.conftest import held_elsewhere
 
 
 def unavailable(*_: object) -> str:
@@ -77,8 +78,7 @@ def test_two_workers_that_hear_of_the_end_at_once_lose_no_job(behave, run_until,
 def test_a_site_is_asked_by_one_worker_at_a_time(behave, run_until, site, monkeypatch):
     run_until(behave("sleep", seconds=60), JobState.QUEUED)
     monkeypatch.setattr(watching, "asking", lambda site: pytest.fail("it was asked twice at once"))
-    with only_one(site.pk) as mine:
-        assert mine
+    with held_elsewhere(only_one(site.pk)):
         assert lifecycle.observe(site) == []
 
 

@@ -18,7 +18,7 @@ from jobs.registry import get_tool
 from jobs.services import cancel_job
 from jobs.states import JobState
 from tests.jobs.backends.conftest import cluster_home, sshd  # noqa: F401 - fixtures
-from tests.jobs.conftest import drive, step
+from tests.jobs.conftest import drive, held_elsewhere, step
 
 
 def settings_of(machine):
@@ -176,7 +176,7 @@ def test_a_work_root_that_is_gone_is_told_and_waited_for(behave, away, root, run
 def test_a_copy_waits_for_others_instead_of_taking_the_last_worker(behave, away, root, run_until_final):
     (root / "data.txt").write_text("declared")
     job = behave("write", data="data.txt")
-    with copying():
+    with held_elsewhere(copying()):
         step(job)
         assert job.job_state is JobState.STAGING_IN
         assert "Other files are being copied" in job.reason

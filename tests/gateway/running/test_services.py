@@ -48,7 +48,7 @@ def test_a_given_redis_is_not_started(instance):
 
 def test_the_door_has_as_many_processes_as_were_asked_for(instance):
     door = next(service for service in services_of(replace(instance, door_processes=3)) if service.name == "door")
-    assert door.argv[door.argv.index("--workers") + 1] == "3"
+    assert door.argv[door.argv.index("--processes") + 1] == "3"
 
 
 def test_a_deep_home_has_its_socket_where_the_path_fits(tmp_path):
