@@ -10,7 +10,7 @@ from tests.browser.conftest import NARROW, shoot, violations
 from tests.live import wait_until
 
 # Many more by hand: UPLOAD_FILES=10000.
-FILES = int(os.environ.get("UPLOAD_FILES", "150"))
+FILES = int(os.environ.get("UPLOAD_FILES", "60"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 

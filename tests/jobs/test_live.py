@@ -98,7 +98,7 @@ def test_a_job_lives_through_the_loss_of_every_service(instance):
     wait_for(instance, job, "running")
     for name in ("worker", "redis", "portal", "beat"):
         old = instance.kill(name)
-        wait_until(lambda name=name, old=old: instance.pid(name) not in (0, old), what=f"new {name}")
+        wait_until(lambda name=name, old=old: instance.pid(name) not in (0, old), seconds=120, what=f"new {name}")
     found = wait_for(instance, job, "succeeded", "failed")
     assert found["state"] == "succeeded", found
     assert found["attempts"] == 1

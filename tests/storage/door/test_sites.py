@@ -98,7 +98,10 @@ class Holder:
         sent = self.client.build_request(
             method, fit[0].url, content=content, headers=known | (headers or {}), extensions={"target": raw.encode()}
         )
-        return self.client.send(sent)
+        try:
+            return self.client.send(sent)
+        except httpx.RemoteProtocolError:  # the site had let go of the kept connection
+            return self.client.send(sent)
 
 
 @pytest.fixture(params=KINDS)

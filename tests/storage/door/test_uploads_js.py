@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Playwright, Route
 
 from tests.live import ROOT, wait_until
 from tests.storage.door.conftest import Place, Refused
@@ -78,18 +78,18 @@ def portal(place, module) -> Portal:
 
 
 @pytest.fixture
-def page(portal) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        # The intercepted page counts as a public one, which newer browsers keep from this machine.
-        flags = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks,PrivateNetworkAccessChecks"]
-        options = {"executable_path": "/usr/bin/chromium", "args": flags}
-        browser = playwright.chromium.launch(**options)
-        context = browser.new_context()
-        context.route(f"{PORTAL}/**", portal.answer)
-        made = context.new_page()
-        made.goto(PORTAL)
-        yield made
-        browser.close()
+def page(portal, playwright: Playwright, monkeypatch) -> Iterator[Page]:
+    # Playwright leaves an event loop running, which Django would take for asynchronous code.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    # The intercepted page counts as a public one, which newer browsers keep from this machine.
+    flags = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks,PrivateNetworkAccessChecks"]
+    browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+    context = browser.new_context()
+    context.route(f"{PORTAL}/**", portal.answer)
+    made = context.new_page()
+    made.goto(PORTAL)
+    yield made
+    browser.close()
 
 
 def pick(page: Page, *files: Path) -> None:

@@ -27,7 +27,7 @@ def test_printed_commands_import_a_folder(live_portolan, project, webdav, tmp_pa
         "PORTOLAN_URL": live_portolan.url, "PORTOLAN_TOKEN": live_portolan.token(), "PROJECT": project,
         "KIND": "webdav", "SOURCE": source, "SOURCE_USER": USER, "SOURCE_PASSWORD": PASSWORD,
     }  # fmt: skip
-    (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    (block,) = [one for one in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "/imports/" in one]
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
     )
