@@ -130,7 +130,10 @@ class LivePortolan:
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
         """The service and its children got the signal; the runner starts it again soon. Answers the old pid."""
+        wait_until(lambda: self.pid(name), what=name)
         pid = self.pid(name)
+        if not pid:  # group 0 would be the tests' own
+            pytest.fail(f"{name} went down by itself")
         os.killpg(pid, number)
         return pid
 

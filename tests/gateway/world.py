@@ -144,7 +144,9 @@ class World:
         )
         JobEvent.objects.create(job=job, from_state="created", to_state="staging_in", actor=None)
         attempt = Attempt.objects.create(job=job, number=1, site=site, does=Does.ELEMENTS)
-        Element.objects.create(attempt=attempt, index=0, place=0, state=ElementState.RUNNING, last_word="RUNNING")
+        element = Element(attempt=attempt, index=0, place=0, state=ElementState.RUNNING, last_word="RUNNING")
+        element.began_at = timezone.now()
+        element.save()
         folder = self.root / job.folder_path
         folder.mkdir(parents=True)
         (folder / "stdout.log").write_text("portolan-progress: 1/2 aligned mic_001\n")
