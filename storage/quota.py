@@ -1,7 +1,7 @@
 """Room in a folder: what is used, what uploads and imports have reserved, what is left.
 
 ``used_bytes`` is a counter: events move it, and a periodic task puts it right by measuring. What was deleted counts
-until the trash is emptied, because it still fills the disk.
+until the trash is emptied, because it still fills the disk; nothing else of the portal's own area ``.portolan`` does.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ MEASURE_EVERY = timedelta(hours=1)
 FORECAST_FROM, REMEMBER = timedelta(days=14), timedelta(days=60)
 WARNING_PERCENT, CRITICAL_PERCENT = 80.0, 95.0
 KEEP_FREE_BYTES = 64 * 1024**2
+# Of the hidden area what a user brought: deleted, or just being purged. Parts of uploads and imports are reserved for,
+# and locks, fences, manifests and scratch space are the portal's own.
+_COUNTED_AREAS = ("trash", "purging")
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -144,9 +147,9 @@ def note_change(folder: Folder, *, size: int, files: int) -> None:
 
 
 def measure(folder: Folder) -> tuple[int, int]:
-    """(bytes, files) found on disk are the counters now. Trash counts; parts of uploads and imports do not."""
+    """(bytes, files) found on disk are the counters now. Of the portal's own area the trash alone counts."""
     root = root_of(folder)
-    size, files = _measured(root, skip={str(root / HIDDEN / area) for area in ("uploads", "imports")})
+    size, files = _measured(root, hidden=str(root / HIDDEN))
     with transaction.atomic():
         Folder.objects.filter(pk=folder.pk).update(used_bytes=size, used_files=files, measured_at=timezone.now())
         UsagePoint.objects.create(folder=folder, size=size, files=files)
@@ -181,14 +184,14 @@ def to_measure() -> list[UUID]:
 
 def measured_below(root: Path) -> tuple[int, int]:
     """(bytes, files) below ``root``, following no link."""
-    return _measured(root, skip=set())
+    return _measured(root)
 
 
-def _measured(root: Path, *, skip: set[str]) -> tuple[int, int]:
+def _measured(root: Path, *, hidden: str = "") -> tuple[int, int]:
     size = files = 0
     for above, folders, names, fd in os.fwalk(root, follow_symlinks=False):
-        if above in skip:
-            folders.clear()
+        if above == hidden:
+            folders[:] = [area for area in folders if area in _COUNTED_AREAS]
             continue
         for name in names:
             try:

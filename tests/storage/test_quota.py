@@ -62,12 +62,13 @@ def test_counter_moves_and_is_put_right(folder, root):
     note_change(folder, size=-500, files=-5)
     folder.refresh_from_db()
     assert (folder.used_bytes, folder.used_files) == (0, 0)
-    for name in ("a", ".portolan/trash/1/b", ".portolan/uploads/c.part"):
+    own = ("filling.lock", "locked", "uploads/c.part", "imports/d/1.part", "attempts/e/exit.json", "datasets/f/manifest")
+    for name in ("a", ".portolan/trash/1/b", ".portolan/purging/2/g", *(f".portolan/{name}" for name in own)):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("12345")
     (root / "link").symlink_to("/usr")
     size, files = measure(folder)
-    assert (size, files) == (10, 2)
+    assert (size, files) == (15, 3)
 
 
 def test_storage_that_is_away_is_told(folder, root):
