@@ -62,7 +62,7 @@ def test_counter_moves_and_is_put_right(folder, root):
     note_change(folder, size=-500, files=-5)
     folder.refresh_from_db()
     assert (folder.used_bytes, folder.used_files) == (0, 0)
-    own = ("filling.lock", "locked", "uploads/c.part", "imports/d/1.part", "attempts/e/exit.json", "datasets/f/manifest")
+    own = ("filling.lock", "locked", "uploads/c.part", "imports/d/1.part", "attempts/e/exit.json", "datasets/f/sums")
     for name in ("a", ".portolan/trash/1/b", ".portolan/purging/2/g", *(f".portolan/{name}" for name in own)):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("12345")
