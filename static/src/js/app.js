@@ -69,6 +69,8 @@ document.addEventListener("keydown", (event) => {
 async function pageParts(root) {
   viewersIn(root);
   if (root.querySelector("[data-selection], [data-drop]")) (await import("./files.js")).start();
+  const area = root.querySelector("[data-drop]");
+  if (area) (await import("./upload_panel.js")).start(area);
   if (root.querySelector("[data-browse]")) (await import("./picker.js")).start();
   if (root.querySelector("[data-job]")) (await import("./job.js")).start();
 }

@@ -1,15 +1,14 @@
-// The file browser's small helps: filtering while one types, ticking, moving, keys, and uploads by button or dropping.
+// The file browser's small helps: filtering while one types, ticking, moving and keys.
 // The list itself comes sorted and filtered from the server; here it is only asked for again.
 const WAIT_MS = 250;
 let asked;
 // Browsers tick again what was ticked when one comes back to the page.
 addEventListener("pageshow", () => document.querySelector("#files-list")?.dispatchEvent(new Event("change")));
 
-export async function start() {
+export function start() {
   const found = document.querySelector("#files-list");
   if (found) list(found);
   filtering(document.querySelector("#files-filter"));
-  if (document.querySelector("[data-drop]")) (await import("./upload_panel.js")).start(document.querySelector("[data-drop]"));
 }
 
 // The list as the server has it now, in place; what is ticked and where one is stays.
