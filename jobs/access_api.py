@@ -25,7 +25,7 @@ class ProjectMemberViewSet(MemberViewSet):
         responses=EndingSerializer,
     )
     def removal(self, request: Request, project_id: UUID, user_id: UUID) -> Response:
-        """Who loses what, and which jobs and uploads of theirs are under way; nothing is changed."""
+        """Who loses what, and which jobs, uploads and imports of theirs are under way; nothing is changed."""
         return Response(EndingSerializer(access.what_ends(person(request), project_id, member=user_id)).data)
 
     @extend_schema(
@@ -67,7 +67,7 @@ class ProjectGrantViewSet(GrantViewSet):
         responses=EndingSerializer,
     )
     def removal(self, request: Request, project_id: UUID, grant_id: UUID) -> Response:
-        """Who loses what, and which jobs and uploads of theirs are under way; nothing is changed."""
+        """Who loses what, and which jobs, uploads and imports of theirs are under way; nothing is changed."""
         return Response(EndingSerializer(access.what_ends(person(request), project_id, grant=grant_id)).data)
 
     @extend_schema(

@@ -13,7 +13,7 @@ from jobs.services.access import Running
 from jobs.states import ElementState, JobState
 from projects.roles import Role
 from projects.services.rules import PURPOSE_LENGTH
-from storage.models import TransferLink, Upload
+from storage.models import Import, TransferLink, Upload
 
 LARGEST_LOG_PIECE = 1024 * 1024
 
@@ -312,6 +312,17 @@ class EndingUploadSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class EndingImportSerializer(serializers.ModelSerializer):
+    """An import that is not over."""
+
+    created_by = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = Import
+        fields = ("id", "source", "target", "state", "created_by")
+        read_only_fields = fields
+
+
 class EndingLinkSerializer(serializers.ModelSerializer):
     """A transfer link that is live."""
 
@@ -338,4 +349,5 @@ class EndingSerializer(serializers.Serializer):
     kept = serializers.IntegerField(read_only=True, help_text="How many keep their role for another reason.")
     jobs = EndingJobSerializer(many=True, read_only=True, help_text="Of people who could run nothing any more.")
     uploads = EndingUploadSerializer(many=True, read_only=True, help_text="These would stop.")
+    imports = EndingImportSerializer(many=True, read_only=True, help_text="These would stop.")
     links = EndingLinkSerializer(many=True, read_only=True, help_text="These would be refused.")

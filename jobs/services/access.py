@@ -20,7 +20,7 @@ from projects.roles import RULES, Action, Role, at_least
 from projects.services.grants import grant_of
 from projects.services.rules import membership_of
 from storage.links.rights import WRITING, Right
-from storage.models import TransferLink, Upload, UploadState
+from storage.models import Import, ImportState, TransferLink, Upload, UploadState
 
 log = logging.getLogger("portolan.access")
 
@@ -46,7 +46,7 @@ class Ending:
 
     ``losing`` have no role left, ``weaker`` a weaker one, and ``kept`` is how many have the same role for another
     reason. ``jobs`` are the running ones of people who can run none any more (``cut``), ``uploads`` the open ones of
-    people who can upload no more, ``links`` the live ones that would be refused.
+    people who can upload no more, as ``imports``, ``links`` the live ones that would be refused.
     """
 
     project: Project
@@ -57,6 +57,7 @@ class Ending:
     cut: list[UUID]
     jobs: list[Job]
     uploads: list[Upload]
+    imports: list[Import]
     links: list[TransferLink]
 
 
@@ -73,6 +74,7 @@ def what_ends(user: User, project_id: UUID | str, *, member: UUID | str = "", gr
     people_by_key = User.objects.order_by("username").in_bulk(list(touched))
     named = sorted(people_by_key.values(), key=lambda one: one.username)
     cut = _cut(touched, after, Action.RUN)
+    readers = _cut(touched, after, Action.WRITE)
     return Ending(
         project=project,
         reason=reason,
@@ -81,8 +83,9 @@ def what_ends(user: User, project_id: UUID | str, *, member: UUID | str = "", gr
         kept=_reached(project, reason) - len(touched),
         cut=cut,
         jobs=list(_jobs(project, cut)),
-        links=_links(project, [one.pk for one in named if one.pk not in after], _cut(touched, after, Action.WRITE)),
-        uploads=list(_uploads(project, _cut(touched, after, Action.WRITE))),
+        links=_links(project, [one.pk for one in named if one.pk not in after], readers),
+        uploads=list(_uploads(project, readers)),
+        imports=list(_imports(project, readers)),
     )
 
 
@@ -146,6 +149,12 @@ def _jobs(project: Project, keys: list[UUID]) -> models.QuerySet[Job]:
 
 def _uploads(project: Project, keys: list[UUID]) -> models.QuerySet[Upload]:
     found = Upload.objects.filter(folder__project=project, state=UploadState.OPEN, created_by__in=keys)
+    return found.select_related("created_by")
+
+
+def _imports(project: Project, keys: list[UUID]) -> models.QuerySet[Import]:
+    over = (ImportState.DONE, ImportState.FAILED, ImportState.CANCELLED)
+    found = Import.objects.filter(folder__project=project, created_by__in=keys).exclude(state__in=over)
     return found.select_related("created_by")
 
 

@@ -14,6 +14,8 @@ from projects.models import AuditEvent
 from projects.permissions import role_in
 from projects.roles import Role
 from projects.services import Wish
+from storage.models import Import
+from storage.services.folders import folder_of
 from storage.services.uploads import begin_upload
 from storage.uploads import lifecycle
 
@@ -56,10 +58,19 @@ def test_what_ends_is_told_before(project, owner, contributor, running):
     running(contributor, JobState.SUCCEEDED)
     running(owner)
     begin_upload(contributor, project.pk, path="a.txt", size=5)
+    for state, maker in (("running", contributor), ("done", contributor), ("running", owner)):
+        Import.objects.create(
+            folder=folder_of(project),
+            created_by=maker,
+            kind="http",
+            state=state,
+            source="https://data.example.org/runs",
+        )
     ending = access.what_ends(owner, project.pk, member=contributor.pk)
     assert ending.losing == [contributor]
     assert [job.number for job in ending.jobs] == [1]
     assert [upload.path for upload in ending.uploads] == ["a.txt"]
+    assert [one.source for one in ending.imports] == ["https://data.example.org/runs"]
     assert states() == ["running", "succeeded", "running"]
 
 
