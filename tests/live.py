@@ -97,14 +97,18 @@ class LivePortolan:
             **self.extra,
         }
 
-    def start(self, seconds: float = 90) -> None:
-        """All services are up."""
+    def start(self, seconds: float = 200) -> None:
+        """All services are up; else none is."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "runner.log").open("ab") as log:
             argv = [sys.executable, str(ROOT / "manage.py"), "up"]
             runner = self.runner = subprocess.Popen(argv, cwd=ROOT, env=self.env, stdout=log, stderr=log)
-        wait_until(lambda: "is ready" in self.log() or runner.poll() is not None, seconds=seconds, what="the start")
-        assert runner.poll() is None, self.log()
+        try:
+            wait_until(lambda: "is ready" in self.log() or runner.poll() is not None, seconds=seconds, what="the start")
+            assert runner.poll() is None, self.log()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """No service is left."""

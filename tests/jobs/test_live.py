@@ -51,7 +51,7 @@ def attempt_of(instance: LivePortolan, job: str) -> str:
     return str(row[0])
 
 
-def wait_for(instance: LivePortolan, job: str, *states: str, seconds: float = 60) -> dict:
+def wait_for(instance: LivePortolan, job: str, *states: str, seconds: float = 180) -> dict:
     wait_until(lambda: look(instance, job)["state"] in states, seconds=seconds, what=f"{states}")
     return look(instance, job)
 
@@ -73,7 +73,7 @@ def test_a_short_job_is_done_in_short_time_and_its_group_may_use_what_it_made(in
     job = run(instance, SUBMIT, json.dumps({"act": "write", "text": "modes"}))
     found = wait_for(instance, job, "succeeded", "failed")
     assert found["state"] == "succeeded", found
-    assert found["seconds"] < 10
+    assert found["seconds"] < 30
     report = next(path for path in instance.home.rglob("outputs/report.txt") if path.read_text() == "modes")
     folder = report.parents[1]
     for path in (report, report.parent, folder, folder / "inputs.json", folder / "stdout.log"):
