@@ -182,6 +182,8 @@ class Deployment:
     def down(self) -> None:
         """Containers, network and volumes are gone."""
         subprocess.run([*self.compose, "down", "-v", "-t", "15"], cwd=ROOT, env=self.env, check=False, timeout=300)
+        # One that starts again and again is left by compose; the store is this test's alone.
+        subprocess.run(["podman", "rm", "-f", "--all"], env=self.env, check=False, timeout=120)
         volumes = [f"{PROJECT}_data", f"{PROJECT}_postgres"]
         subprocess.run(["podman", "volume", "rm", "-f", *volumes], env=self.env, check=False, timeout=60)
         self.file.unlink(missing_ok=True)
