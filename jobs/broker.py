@@ -191,7 +191,8 @@ def _weighed(
         notes.append(f"Jobs began after about {in_words(wait)} there.")
     full = _full(site)
     notes += [full] if full else []
-    notes += [] if site.healthy else ["It does not answer just now."]
+    notes += [] if site.answers else ["It does not answer just now."]
+    notes += ["The last small job that was sent to try it failed."] if site.canary_failed else []
     worse = (bool(short), not site.healthy, bool(full))
     rank = (*worse, copying + (wait or 0.0), site.created_at.timestamp(), queue.position)
     elements = split.elements if split else 0

@@ -53,6 +53,10 @@ class ComputeSite(UUIDModel):
     error_rate = models.FloatField(default=0.0, help_text="Of the last twenty questions or so: 0 none, 1 all failed.")
     probe: models.JSONField = models.JSONField(default=dict, blank=True, help_text="What the last probe found.")
     probed_at = models.DateTimeField(null=True, blank=True)
+    canary: models.JSONField = models.JSONField(
+        default=dict, blank=True, help_text="The last small job sent to try it."
+    )
+    canary_at = models.DateTimeField(null=True, blank=True, help_text="When that was sent.")
 
     def __str__(self) -> str:
         return self.name
@@ -64,10 +68,19 @@ class ComputeSite(UUIDModel):
 
     @property
     def healthy(self) -> bool:
+        """False when it is off, does not answer, or its last canary failed."""
+        return self.enabled and self.answers and not self.canary_failed
+
+    @property
+    def answers(self) -> bool:
         """False when it failed to answer since its last answer, or at half of the last questions."""
         problem, answer = self.last_problem_at, self.last_answer_at
-        answers = problem is None or (answer is not None and answer >= problem)
-        return self.enabled and answers and self.error_rate < SICK
+        return (problem is None or (answer is not None and answer >= problem)) and self.error_rate < SICK
+
+    @property
+    def canary_failed(self) -> bool:
+        """True when the last small job that was sent to try the site ended badly, or did not end."""
+        return self.canary.get("ok", self.canary.get("last_ok")) is False
 
     def has_tool(self, name: str) -> bool:
         """True when the tool can be run there."""

@@ -25,7 +25,7 @@ class SiteSerializer(serializers.ModelSerializer):
     """A compute site and its health."""
 
     queues = QueueSerializer(many=True, read_only=True)
-    healthy = serializers.BooleanField(read_only=True, help_text="It may be used, and answers.")
+    healthy = serializers.BooleanField(read_only=True, help_text="It is on, answers, and its last canary did not fail.")
     takes_jobs = serializers.BooleanField(read_only=True, help_text="Neither switched off nor being drained.")
     unfinished = serializers.IntegerField(read_only=True, help_text="Jobs there now.")
     tools = serializers.SerializerMethodField(help_text="What may run there.")
@@ -76,11 +76,12 @@ class SiteSettingsSerializer(SiteSerializer):
     groups: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     settings = serializers.DictField(read_only=True)
     probe = serializers.DictField(read_only=True, help_text="{ok, checks: [{title, ok, words, hint}]}")
+    canary = serializers.DictField(read_only=True, help_text="{ok, words, hint, seconds}; {name, word} while under way")
 
     class Meta(SiteSerializer.Meta):
         fields = (
             *SiteSerializer.Meta.fields, "settings", "work_root", "shares", "installed", "people", "groups", "probe",
-            "probed_at",
+            "probed_at", "canary", "canary_at",
         )  # type: ignore[assignment]  # fmt: skip
 
 

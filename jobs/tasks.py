@@ -32,11 +32,12 @@ def ring(job_id: UUID) -> None:
 
 
 def ring_probe(site_id: UUID) -> None:
-    """A worker will probe the site; when the broker is away the next canary does."""
+    """A worker will probe the site and send a canary there; when the broker is away this is done within the hour."""
     try:
         probe_site.delay(str(site_id))
+        canary.delay(str(site_id), now=True)
     except (OperationalError, RedisError, OSError) as error:
-        log.warning("site %s: the broker does not answer (%s); it is probed with the next canary", site_id, error)
+        log.warning("site %s: the broker does not answer (%s); it is probed within the hour", site_id, error)
 
 
 def bells_waiting() -> int:
@@ -56,10 +57,23 @@ def probe_site(site_id: str) -> None:
 
 
 @shared_task
-def canaries() -> None:
-    """Every site that takes jobs is being probed."""
+def probe_sites() -> None:
+    """Every site that is on is being probed."""
     for site_id in ComputeSite.objects.filter(enabled=True).values_list("pk", flat=True):
         probe_site.delay(str(site_id))
+
+
+@shared_task
+def tend_canaries() -> None:
+    """Canaries that are due are sent, and those that are under way looked at."""
+    for site_id in lifecycle.canaries_due():
+        canary.delay(str(site_id))
+
+
+@shared_task
+def canary(site_id: str, *, now: bool = False) -> None:
+    """The site's row says how its canary, a small job, stands."""
+    lifecycle.tend_canary(site_id, now=now)
 
 
 @shared_task(soft_time_limit=COPY_LIMIT, time_limit=COPY_LIMIT + 60)

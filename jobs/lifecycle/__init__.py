@@ -11,6 +11,8 @@ from django.utils import timezone
 from common.errors import Forbidden, NotFound, PortolanError, QuotaExceeded, StateConflict, Unavailable, UserError
 from jobs.backends.base import SiteUnavailable
 from jobs.lifecycle import ending, starting
+from jobs.lifecycle.canary import due as canaries_due
+from jobs.lifecycle.canary import tend as tend_canary
 from jobs.lifecycle.locks import only_one
 from jobs.lifecycle.probing import probe
 from jobs.lifecycle.tidying import tidy
@@ -19,7 +21,9 @@ from jobs.models import Job
 from jobs.results import Failure
 from jobs.states import JobState
 
-__all__ = ["advance", "mirror", "observe", "probe", "take_turn", "tidy", "to_mirror", "young"]
+__all__ = [
+    "advance", "canaries_due", "mirror", "observe", "probe", "take_turn", "tend_canary", "tidy", "to_mirror", "young",
+]  # fmt: skip
 
 MOST_STEPS = 12
 log = logging.getLogger(__name__)

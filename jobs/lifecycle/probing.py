@@ -88,7 +88,7 @@ def _reach(site: ComputeSite) -> Iterator[Check]:
 def _places(site: ComputeSite) -> Iterator[Check]:
     """The work root."""
     runner = runner_of(site)
-    for root in _roots(site):
+    for root in roots(site):
         yield _writable(runner, root)
     if site.work_root:
         yield from _programs_of(runner, "Programs for copying", ("rsync", "sha256sum", "find"), "")
@@ -142,8 +142,8 @@ def _programs_of(runner: Runner, title: str, names: tuple[str, ...], setup: str)
 
 def _job(site: ComputeSite) -> Iterator[Check]:
     """A probe job."""
-    runner, name = runner_of(site), f"{PREFIX}probe-{uuid.uuid4().hex}"
-    place = Path(_roots(site)[0]) / f".{name}"
+    runner, name = runner_of(site), f"{PREFIX}probe-{uuid.uuid4().hex[:26]}"  # some schedulers take 41 letters at most
+    place = Path(roots(site)[0]) / f".{name}"
     runner.make_dirs(place)
     try:
         with asking(site) as backend:
@@ -190,8 +190,8 @@ def _spec(site: ComputeSite, name: str, place: Path) -> JobSpec:
     )
 
 
-def _roots(site: ComputeSite) -> list[PurePath]:
-    """Directories on the site in which the portal has to write."""
+def roots(site: ComputeSite) -> list[PurePath]:
+    """The directories on the site in which the portal has to write."""
     if site.work_root:
         return [PurePath(site.work_root)]
     if site.scheduler == "local":

@@ -11,7 +11,9 @@ from common.errors import PortolanError
 from jobs.lifecycle.sites import SCHEDULERS
 from jobs.services import sites
 from jobs.services.reconciling import reconcile
-from jobs.site_forms import SiteForm, form_of, typed
+from jobs.site_forms import form_of, refused, typed
+
+CHOICES = [(one, one) for one in sorted(SCHEDULERS)]
 
 
 @for_operators
@@ -24,18 +26,18 @@ def site_list(request: PersonRequest) -> HttpResponse:
 def new(request: PersonRequest) -> HttpResponse:
     """A form; a POST adds the site."""
     form = typed(request.POST.dict(), new=True) if request.method == "POST" else form_of(None)
-    if request.method == "POST" and not form.errors:
+    if form.given:
         given = dict(form.given)
         name = given.pop("name")
         try:
             sites.save_site(request.user, name, given, new=True)
         except PortolanError as wrong:
-            form = _with(form, wrong)
+            form = refused(form, wrong)
         else:
             messages.success(request, f"{name} is added. Probe it before people use it.")
             return redirect("jobs:site", name)
-    context = {"section": "operator", "form": form, "schedulers": sorted(SCHEDULERS)}
-    return render(request, "jobs/site_new.html", context, status=400 if form.errors else 200)
+    context = {"section": "operator", "form": form, "schedulers": CHOICES}
+    return render(request, "jobs/site_new.html", context, status=400 if form.wrong else 200)
 
 
 @for_operators
@@ -43,17 +45,22 @@ def site(request: PersonRequest, name: str) -> HttpResponse:
     """One site; a POST changes it."""
     found = sites.site(name)
     form = typed(request.POST.dict(), new=False) if request.method == "POST" else form_of(found)
-    if request.method == "POST" and not form.errors:
+    if form.given:
         try:
             sites.save_site(request.user, name, form.given)
         except PortolanError as wrong:
-            form = _with(form, wrong)
+            form = refused(form, wrong)
         else:
             messages.success(request, f"{name} is changed.")
             return redirect("jobs:site", name)
-    context = {"section": "operator", "site": found, "form": form, "schedulers": sorted(SCHEDULERS)}
+    context = {
+        "section": "operator",
+        "site": found,
+        "form": form,
+        "schedulers": CHOICES,
+    }
     context["plan"] = sites.drain_site(request.user, name, dry_run=True) if found.takes_jobs else None
-    return render(request, "jobs/site.html", context, status=400 if form.errors else 200)
+    return render(request, "jobs/site.html", context, status=400 if form.wrong else 200)
 
 
 @for_operators
@@ -92,9 +99,3 @@ def differences(request: PersonRequest) -> HttpResponse:
         messages.success(request, f"{len(done.mended)} of {len(done.differences)} mended.")
         return redirect("jobs:reconcile")
     return render(request, "jobs/reconcile.html", {"section": "operator", "done": done})
-
-
-def _with(form: SiteForm, wrong: PortolanError) -> SiteForm:
-    field = (wrong.field or "name").partition(".")[0]
-    field = {"tools": "installed"}.get(field, field)
-    return SiteForm(texts=form.texts, errors={field: [f"{wrong.message} {wrong.hint}".strip()]}, given=form.given)

@@ -8,7 +8,8 @@ from tests.live import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
-
+QUEUES = [{"name": "cpu", "cores": 32, "memory_mb": 256000}, {"name": "gpu", "cores": 8, "memory_mb": 64000, "gpus": 4}]
+TOOLS = {"*": {"setup": [["module", "load", "relion"]], "wrapper": ["apptainer", "exec", "/images/relion.sif"]}}
 
 COUNT_SETTLED = """
 document.addEventListener("htmx:afterSettle", () => {
@@ -30,6 +31,7 @@ def places(instance):
         link = api.post(f"/projects/{project}/links/", json=wanted).json()["link"]["id"]
         wanted = {"kind": "http", "addresses": [f"{instance.door_url}/nothing/"], "target": "raw"}
         brought = api.post(f"/projects/{project}/imports/", json=wanted).json()["id"]
+        api.post("/sites/", json={"name": "farm", "enabled": False, "queues": QUEUES, "installed": TOOLS})
     at = f"/projects/{project}"
     return {
         "start": "/", "projects": "/projects/", "new-project": "/projects/new/", "files": f"{at}/files/?path=samples",
@@ -41,6 +43,7 @@ def places(instance):
         "operator-activity": "/operator/activity/",
         "accounts": "/operator/accounts/", "acls": "/operator/acls/",
         "sites": "/operator/sites/", "site": "/operator/sites/local/", "site-new": "/operator/sites/add/",
+        "site-rows": "/operator/sites/farm/",
         "reconcile": "/operator/reconcile/", "policy": "/policy/",
         "links": f"{at}/links/?path=samples", "link": f"{at}/links/{link}/", "send": f"{at}/send/",
         "imports": f"{at}/imports/?path=raw", "import": f"{at}/imports/{brought}/",
@@ -105,6 +108,28 @@ def test_a_wrong_value_is_told_beside_its_field_and_at_the_top(open_page, instan
     page.get_by_role("alert").get_by_role("link").first.click()
     assert page.evaluate("document.activeElement.id || location.hash").endswith("in-half1")
     assert page.get_by_label("Second half map").input_value() == "samples/resolution/half2.mrc"
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_queues_are_added_by_the_keyboard_alone_and_without_scripts(open_page, instance, places, scripts):
+    page = open_page(java_script_enabled=scripts, viewport=NARROW)
+    page.goto(f"{instance.url}/operator/sites/add/")
+    page.get_by_label("Name", exact=True).fill(f"keys-{scripts}")
+    page.get_by_label("Switched on").uncheck()
+    page.get_by_role("button", name="Add a queue").press("Enter")
+    page.keyboard.type("long")  # the new row has the focus
+    page.get_by_label("Longest time").fill("a day")
+    page.get_by_label("Longest time").press("Enter")  # which saves, and presses none of the rows' buttons
+    error = page.get_by_text("Write hours:minutes:seconds").last
+    error.wait_for()
+    assert page.get_by_label("Longest time").get_attribute("aria-invalid") == "true"
+    if scripts:
+        assert violations(page) == []
+        shoot(page, "site-wrong-390-light")
+    page.get_by_label("Longest time").fill("24:00:00")
+    page.get_by_role("button", name="Add the site").press("Enter")
+    page.get_by_role("heading", name=f"keys-{scripts}").wait_for()
+    assert page.locator("#queues-0-name").input_value() == "long"
 
 
 def test_a_link_is_made_and_its_commands_can_be_copied_by_everybody(open_page, instance, places):

@@ -116,6 +116,14 @@ def test_a_sick_site_comes_last(plan, site, far, project):
     assert "does not answer" in words(found, "here")
 
 
+def test_a_site_whose_canary_failed_comes_last(plan, site, far, project):
+    far.shares.add(folder_of(project).site)
+    ComputeSite.objects.filter(pk=site.pk).update(canary={"ok": False, "words": "It ended with status 1."})
+    found = plan()
+    assert found.site == "far"
+    assert "small job that was sent to try it failed" in words(found, "here")
+
+
 def test_a_job_over_a_limit_waits_and_says_so(behave, site, run_until_final):
     ComputeSite.objects.filter(pk=site.pk).update(most_jobs_each=1)
     first, second = behave("sleep", seconds=0.3), behave("write")
