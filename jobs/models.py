@@ -53,9 +53,7 @@ class ComputeSite(UUIDModel):
     error_rate = models.FloatField(default=0.0, help_text="Of the last twenty questions or so: 0 none, 1 all failed.")
     probe: models.JSONField = models.JSONField(default=dict, blank=True, help_text="What the last probe found.")
     probed_at = models.DateTimeField(null=True, blank=True)
-    canary: models.JSONField = models.JSONField(
-        default=dict, blank=True, help_text="The last small job sent to try it."
-    )
+    canary: models.JSONField = models.JSONField(default=dict, blank=True, help_text="The last small job sent there.")
     canary_at = models.DateTimeField(null=True, blank=True, help_text="When that was sent.")
 
     def __str__(self) -> str:

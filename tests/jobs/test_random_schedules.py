@@ -35,7 +35,11 @@ SCHEDULES = int(os.environ.get("SCHEDULES", "0"))
 @example(schedule=[("advance", 1), ("begin", 1), ("fail", 1), ("observe", 1), ("begin", 1), ("end", 1)])
 @given(schedule=st.lists(st.tuples(st.sampled_from(ACTS), st.integers(1, 8)), max_size=30))
 def test_whatever_happens_a_job_runs_once_and_ends_truly(portal, root, kind, schedule):  # noqa: F811
-    one = portal(kind)
+    assert_runs_once_and_ends_truly(portal(kind), root, schedule)
+
+
+def assert_runs_once_and_ends_truly(one, root, schedule):
+    """A job of this portal, to which all that happens, has one effect and a true end, and leaves nothing."""
     for act, number in schedule:
         one.do(act, number=number)
     job, cluster = one.finish(), one.cluster
