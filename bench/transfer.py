@@ -1,9 +1,11 @@
 """Uploads through the door, and through others on the same machine with the same client; and their memory."""
 
+import hashlib
 import os
 import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ http {{
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way for a file to get to the disk: ``send(number)`` does it once; ``pid`` is whose memory is looked at."""
+    """One way for a file to get to the disk: ``send(number)`` does it once; ``pid`` is whose costs are looked at."""
 
     name: str
     send: Callable[[int], None]
@@ -41,7 +43,7 @@ class Way:
 
 
 def upload() -> dict[str, Any]:
-    """Median seconds of each way, in rounds one after the other; and the highest memory of each server."""
+    """Median seconds of each way, in rounds, and of a processor in its server; the highest memory of each server."""
     load = os.getloadavg()[0]
     with (
         tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
@@ -58,12 +60,16 @@ def upload() -> dict[str, Any]:
             up.enter_context(_rclone(Path(home) / "rclone", source)),
         ]
         taken: dict[str, list[float]] = {way.name: [] for way in ways}
+        busy: dict[str, list[float]] = {way.name: [] for way in ways if way.pid}
         for number in range(ROUNDS + 1):
             for way in ways:
                 os.sync()
+                before = busy_of(way.pid) if way.pid else 0.0
                 seconds = seconds_of(lambda way=way, number=number: way.send(number))  # type: ignore[misc]
                 if number:  # the first round is for warming up
                     taken[way.name].append(seconds)
+                    if way.pid:
+                        busy[way.name].append(busy_of(way.pid) - before)
                 print(f"  {way.name}: {seconds:.2f} s", flush=True)
                 _clean(Path(home))
         memory_mb = {way.name: peak_of(way.pid) for way in ways if way.pid}
@@ -72,6 +78,8 @@ def upload() -> dict[str, Any]:
         "rounds": ROUNDS,
         "load": load,
         "seconds": {name: statistics.median(found) for name, found in taken.items()},
+        "busy": {name: statistics.median(found) for name, found in busy.items()},
+        "hashing": _hashing(),
         "peak_mb": memory_mb,
     }
 
@@ -168,6 +176,24 @@ def peak_of(pid: int) -> float:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
         found = max(found, next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0))
     return found / 1024
+
+
+def busy_of(pid: int) -> float:
+    """Seconds of a processor that a server with its processes has used so far, in the kernel too."""
+    found = 0.0
+    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        times = process.cpu_times()
+        found += times.user + times.system
+    return found
+
+
+def _hashing() -> float:
+    """Seconds of a processor that SHA-256 of the file's bytes takes by itself."""
+    block, found = os.urandom(2**20), hashlib.sha256()
+    before = time.process_time()
+    for _ in range(SIZE // len(block)):
+        found.update(block)
+    return time.process_time() - before
 
 
 def _fill(path: Path) -> None:
