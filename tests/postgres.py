@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,10 +13,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 NOBODY = 65534
 USER = "portolan"
+OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+}
 
 
 def binaries() -> Path:
@@ -29,43 +39,67 @@ def binaries() -> Path:
     return Path(on_path).parent
 
 
+@dataclass
+class Server:
+    """A private PostgreSQL, whose ``url`` stays the same when it is stopped and started. Its data are not kept safe."""
+
+    folder: Path
+    port: int
+    prefix: list[str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of its one database."""
+        return f"postgres://{USER}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """It answers."""
+        argv = [*self.prefix, str(binaries() / "postgres"), "-D", str(self.folder / "data")]
+        options = OPTIONS | {"port": str(self.port)}
+        argv += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(argv, cwd="/", stdout=log, stderr=log)
+        _wait(self.port, self.process, self.folder / "log")
+
+    def stop(self) -> None:
+        """It is down; its clients were cut off."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+
+
 @contextmanager
-def private_postgres() -> Iterator[str]:
-    """The URL of an empty database of a server that ends with the block. Its data are not kept safe (no fsync)."""
+def server_running() -> Iterator[Server]:
+    """A server with an empty database, that ends with the block."""
     folder = Path(tempfile.mkdtemp(prefix="portolan-pg-"))
     # PostgreSQL refuses to run as root.
     prefix: list[str] = []
     if os.getuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
         prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
-    data, port = folder / "data", _free_port()
-    initdb = [*prefix, str(binaries() / "initdb"), "-D", str(data), "-U", USER, "-A", "trust", "--no-sync"]
+    initdb = [*prefix, str(binaries() / "initdb"), "-D", str(folder / "data"), "-U", USER, "-A", "trust", "--no-sync"]
     initdb += ["-E", "UTF8", "--locale=C.UTF-8"]
     subprocess.run(initdb, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=120)
-    options = {
-        "listen_addresses": "127.0.0.1",
-        "port": str(port),
-        "unix_socket_directories": "",
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
-        "max_connections": "200",
-    }
-    argv = [*prefix, str(binaries() / "postgres"), "-D", str(data)]
-    argv += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(argv, cwd="/", stdout=log, stderr=log)
+    server = Server(folder=folder, port=_free_port(), prefix=prefix)
     try:
-        _wait(port, server, folder / "log")
-        yield f"postgres://{USER}@127.0.0.1:{port}/postgres"
+        server.start()
+        yield server
     finally:
-        server.send_signal(2)  # "fast": clients are cut off
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(10)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_postgres() -> Iterator[str]:
+    """The URL of an empty database of a server that ends with the block. Its data are not kept safe (no fsync)."""
+    with server_running() as server:
+        yield server.url
 
 
 def _free_port() -> int:

@@ -1,0 +1,96 @@
+"""A whole instance whose PostgreSQL is restarted while jobs are submitted, run and end."""
+
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from jobs.backends.supervisor import EXIT_FILE
+from tests.live import LivePortolan, new_instance, wait_until
+from tests.postgres import Server, server_running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+SERVICES = ("portal", "worker", "beat", "door")
+ATTEMPTS = "select count(*) from jobs_attempt where job_id = %s"
+
+
+@pytest.fixture
+def server():
+    with server_running() as made:
+        yield made
+
+
+@pytest.fixture
+def instance(server):
+    made = new_instance(extra={"DATABASE_URL": server.url})
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        for process in psutil.process_iter(["environ"]):
+            if str(made.home) in (process.info["environ"] or {}).get("TMPDIR", ""):
+                process.kill()
+
+
+def ready(instance: LivePortolan) -> int:
+    try:
+        return httpx.get(f"{instance.url}/readyz", timeout=60).status_code
+    except httpx.HTTPError:
+        return 0
+
+
+def submitted(api: httpx.Client, project: str, root: Path, name: str, seconds: float) -> str:
+    """A job that adds a line to a file of this name when its command begins."""
+    (root / name).write_text("")
+    inputs = {"act": "count", "data": name, "seconds": seconds}
+    answer = api.post(f"/projects/{project}/jobs/", json={"tool": "behave", "inputs": inputs})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def state(api: httpx.Client, job: str) -> str:
+    answer = api.get(f"/jobs/{job}/")
+    return str(answer.json()["state"]) if answer.is_success else ""
+
+
+def restarted(instance: LivePortolan, server: Server, meanwhile) -> None:
+    """The database was away until ``meanwhile`` was true and the portal had noticed; it is back by itself since."""
+    server.stop()
+    wait_until(lambda: ready(instance) == 503, seconds=90, what="the portal's notice")
+    wait_until(meanwhile, seconds=90, what="what happens meanwhile")
+    server.start()
+    wait_until(lambda: ready(instance) == 200, seconds=90, what="the portal's return")
+
+
+def test_jobs_go_on_once_when_the_database_is_restarted_at_submit_run_and_end(instance, server):
+    with instance.client() as api:
+        project = api.post("/projects/", json={"name": "Restarts"}).json()["id"]
+        root = next((instance.home / "projects").glob(f"**/{project}"))
+
+        def begun(name: str) -> int:
+            return len((root / f"{name}.txt").read_text().splitlines())
+
+        def ended(count: int) -> bool:
+            return len(list((root / ".portolan" / "attempts").glob(f"*/{EXIT_FILE}"))) >= count
+
+        jobs = {"running": submitted(api, project, root, "running.txt", 15)}
+        jobs["ending"] = submitted(api, project, root, "ending.txt", 4)
+        wait_until(lambda: begun("running") and begun("ending"), seconds=90, what="their commands")
+        before = {name: instance.pid(name) for name in SERVICES}
+        jobs["submitted"] = submitted(api, project, root, "submitted.txt", 0.1)
+        restarted(instance, server, lambda: ended(1))
+        jobs["collected"] = submitted(api, project, root, "collected.txt", 0.1)
+        wait_until(lambda: begun("collected"), seconds=90, what="its command")
+        restarted(instance, server, lambda: True)
+        for name, job in jobs.items():
+            wait_until(lambda job=job: state(api, job) in ("succeeded", "failed"), seconds=90, what=f"{name}'s end")
+            assert state(api, job) == "succeeded", (name, api.get(f"/jobs/{job}/").json())
+            assert begun(name) == 1, name
+    with psycopg.connect(server.url) as rows:
+        assert [rows.execute(ATTEMPTS, [job]).fetchone() for job in jobs.values()] == [(1,)] * 4
+    # Nobody had to be started again, and pages are there.
+    assert {name: instance.pid(name) for name in SERVICES} == before
+    assert httpx.get(f"{instance.url}/login/", timeout=60).status_code == 200
