@@ -2,9 +2,10 @@
 
 import os
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
 
+from gateway.database import keep_connections
 from gateway.logs import connect_celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
@@ -42,3 +43,4 @@ def set_schedule(sender: Celery, **_: object) -> None:
 
 
 connect_celery()
+signals.worker_process_init.connect(keep_connections)

@@ -25,8 +25,11 @@ MOST = 1000
 def waiting_for_a_worker(*, quiet: timedelta = QUIET) -> Iterable[UUID]:
     """Jobs in a state that only a worker can end and that nobody touched for a moment, oldest first."""
     late = timezone.now() - quiet
-    found = Job.objects.filter(state__in=WORKER_STATES, touched_at__lt=late).order_by("touched_at")
-    return list(found.values_list("pk", flat=True)[:MOST])
+    waiting = Job.objects.filter(state__in=WORKER_STATES, touched_at__lt=late).order_by("touched_at")
+    found = list(waiting.values_list("pk", flat=True)[:MOST])
+    # Rung for once in a while, not at every look: else bells pile up behind a worker that is busy.
+    Job.objects.filter(pk__in=found, state__in=WORKER_STATES).update(touched_at=timezone.now())
+    return found
 
 
 def sites_with_jobs() -> Iterable[UUID]:

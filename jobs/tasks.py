@@ -1,6 +1,7 @@
 """Celery's door to jobs: each task says "look at this row now", and may come twice or never."""
 
 import logging
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,9 @@ YOUNG = timedelta(seconds=20)
 COPY_LIMIT = 4200
 # So many messages that wait are a backlog, in which a job's own bell may be; fewer are the usual few of the moment.
 MANY_BELLS = 50
+# After a look at a site comes a rest of so many times what it took: watching never takes a worker for itself.
+REST = 4
+_asked: dict[str, float] = {}
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +42,20 @@ def ring_probe(site_id: UUID) -> None:
         canary.delay(str(site_id), now=True)
     except (OperationalError, RedisError, OSError) as error:
         log.warning("site %s: the broker does not answer (%s); it is probed within the hour", site_id, error)
+
+
+def ask_soon(site_id: str) -> None:
+    """The site is asked in a moment; one message stands for all that this process hands over until then."""
+    now = time.monotonic()
+    if now >= _asked.get(site_id, 0.0):
+        _asked[site_id] = now + SOON_SECONDS
+        poll_site.apply_async((site_id,), countdown=SOON_SECONDS)
+
+
+def ask_again(site_id: str, *, took: float) -> None:
+    """The site is asked again after a rest that fits what the last look at it ``took``, in seconds."""
+    rest = max(SOON_SECONDS, REST * took)
+    poll_site.apply_async((site_id, 0.8 * rest), countdown=rest)
 
 
 def bells_waiting() -> int:
@@ -81,7 +99,7 @@ def advance(job_id: str) -> None:
     """The job has gone as far as it can now; its site is asked soon after."""
     job = lifecycle.advance(job_id)
     if job is not None and JobState(job.state) in (JobState.QUEUED, JobState.CANCELLING):
-        poll_site.apply_async((str(job.site_id),), countdown=SOON_SECONDS)
+        ask_soon(str(job.site_id))
 
 
 @shared_task
@@ -97,12 +115,13 @@ def poll_site(site_id: str, least_seconds: float = SOON_SECONDS / 2) -> None:
     site = ComputeSite.objects.get(pk=site_id)
     if not lifecycle.take_turn(site, least=timedelta(seconds=least_seconds)):
         return
+    began = time.monotonic()
     for job_id in lifecycle.observe(site):
         advance.delay(str(job_id))
     for attempt_id in lifecycle.to_mirror(site):
         mirror.delay(str(attempt_id))
     if lifecycle.young(site, within=YOUNG):
-        poll_site.apply_async((site_id,), countdown=SOON_SECONDS)
+        ask_again(site_id, took=time.monotonic() - began)
 
 
 @shared_task
