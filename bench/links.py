@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.common import gateway_of, instance, seconds_of
 from bench.transfer import NGINX, _running, peak_of
 from gateway.running.services import program
@@ -19,7 +21,7 @@ ALL = ["list", "read", "write-new", "overwrite", "delete"]
 
 
 def links() -> dict[str, Any]:
-    """Median seconds of a download by link and from nginx, and seconds of a folder by rclone, by link and to rclone."""
+    """Median seconds of a download by link and from nginx; seconds, also of a core, of a folder by rclone to each."""
     with instance() as live, tempfile.TemporaryDirectory() as home:
         gateway = gateway_of(live)
         project = gateway.project("Bench of links", "empty")
@@ -35,7 +37,7 @@ def links() -> dict[str, Any]:
             "bytes": SIZE,
             "files": FILES,
             "download_s": _downloads(Path(home), made),
-            "small_s": _small(Path(home), made),
+            **_small(Path(home), made, live.pid("door")),
             "door_peak_mb": peak_of(live.pid("door")),
         }
 
@@ -57,14 +59,25 @@ def _downloads(home: Path, made: dict[str, Any]) -> dict[str, float]:
     return {name: statistics.median(found) for name, found in taken.items()}
 
 
-def _small(home: Path, made: dict[str, Any]) -> dict[str, float]:
+def _small(home: Path, made: dict[str, Any], door: int) -> dict[str, dict[str, float]]:
     (port,) = free_ports(1)
     serve = [program("rclone"), "serve", "webdav", str(home / "there"), "--addr", f"127.0.0.1:{port}"]
-    with _running([*serve, "--config", "/dev/null"], port):
-        return {
-            "by link": seconds_of(lambda: _rclone(home, made["url"], made["token"])),
-            "rclone serve webdav": seconds_of(lambda: _rclone(home, f"http://127.0.0.1:{port}", "")),
-        }
+    taken, used = {}, {}
+    with _running([*serve, "--config", "/dev/null"], port) as other:
+        for name, url, token, pid in (
+            ("by link", made["url"], made["token"], door),
+            ("rclone serve webdav", f"http://127.0.0.1:{port}", "", other),
+        ):
+            before = _cpu_of(pid)
+            taken[name] = seconds_of(lambda url=url, token=token: _rclone(home, url, token))  # type: ignore[misc]
+            used[name] = _cpu_of(pid) - before
+    return {"small_s": taken, "small_cpu_s": used}
+
+
+def _cpu_of(pid: int) -> float:
+    """Seconds of a core that a server's processes have used so far."""
+    main = psutil.Process(pid)
+    return sum(sum(one.cpu_times()[:2]) for one in [main, *main.children(recursive=True)])
 
 
 def _rclone(home: Path, url: str, token: str) -> None:

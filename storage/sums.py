@@ -43,13 +43,17 @@ def note(
     sha256: str,
     source: str,
     parts: Sequence[tuple[int, int, str]] = (),
-) -> FileSum:
+) -> None:
     """The checksum of ``path`` is this one."""
     values = {"size": size, "mtime_ns": mtime_ns, "sha256": sha256, "source": source, "parts": list(parts)}
-    row, _ = FileSum.objects.update_or_create(
-        folder=folder, path=path, defaults={**values, "checked_at": timezone.now()}
+    values["checked_at"] = timezone.now()
+    # One statement: many small files are noted at once.
+    FileSum.objects.bulk_create(
+        [FileSum(folder=folder, path=path, **values)],
+        update_conflicts=True,
+        unique_fields=["folder", "path"],
+        update_fields=list(values),
     )
-    return row
 
 
 def note_placed(

@@ -58,6 +58,31 @@ def test_folder_keeps_its_tree_taken_names_are_asked_and_each_file_is_verified(o
     assert (there / "raw/b.mrc").read_bytes() == b"day 1/raw/b.mrc" * 1000
 
 
+DROP = """() => {
+  const file = (name) => ({ isFile: true, name, file: (yes) => yes(new File(["text"], name)) });
+  const folder = (name, ...inside) => {
+    const parts = [inside, []];
+    return { name, createReader: () => ({ readEntries: (yes) => yes(parts.shift() ?? []) }) };
+  };
+  const top = folder("day 2", file("a.txt"), folder("empty"), folder("deep", folder("also empty")));
+  const items = [{ webkitGetAsEntry: () => top }];
+  const event = new Event("drop", { bubbles: true, cancelable: true });
+  Object.defineProperty(event, "dataTransfer", { value: { types: ["Files"], items } });
+  document.querySelector("[data-drop]").dispatchEvent(event);
+}"""
+
+
+def test_dropped_folder_keeps_its_empty_folders(open_page, instance, project):
+    page = open_page()
+    page.goto(f"{instance.url}/projects/{project}/files/")
+    page.locator("label[data-upload-button]").last.wait_for()
+    page.evaluate(DROP)
+    there = root_of(instance, project) / "day 2"
+    for name in ("empty", "deep/also empty", "a.txt"):
+        wait_until(lambda name=name: (there / name).exists(), what=name)
+    page.get_by_role("link", name="day 2").wait_for()
+
+
 def test_upload_goes_on_while_one_looks_at_other_pages(open_page, instance, project, tmp_path):
     (tmp_path / "movie.mrc").write_bytes(random.Random(1).randbytes(6_000_000))
     page = open_page()

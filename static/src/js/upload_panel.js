@@ -96,29 +96,51 @@ function dropping(area, send) {
     area.classList.remove("over");
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const found = [];
+    const empty = [];
     const unread = [];
-    for (const entry of entries) await walk(entry, "", found).catch(() => unread.push(entry.name));
+    for (const entry of entries) await walk(entry, "", found, empty).catch(() => unread.push(entry.name));
     send(found);
-    if (unread.length) tellUnread(unread);
+    if (unread.length) tell(`This browser could not read: ${unread.join(", ")}. Choose them with “Upload a folder”.`);
+    if (empty.length) await makeFolders(area, empty);
   });
 }
 
-function tellUnread(names) {
+function tell(words) {
   panel.hidden = false;
-  panel.querySelector("[data-unread]").textContent = `This browser could not read: ${names.join(", ")}. Choose them with “Upload a folder”.`;
+  panel.querySelector("[data-unread]").textContent = words;
 }
 
-async function walk(entry, above, found) {
+// No file brings an empty folder into being, so the portal is asked for it. One that is there already is as good.
+async function makeFolders(area, names) {
+  const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+  const missing = [];
+  for (const name of names) {
+    const answer = await fetch(`/api/v1/projects/${area.dataset.project}/files/folder/`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": token },
+      body: JSON.stringify({ path: [area.dataset.path, name].filter(Boolean).join("/") }),
+    }).catch(() => null);
+    if (!answer?.ok && answer?.status !== 409) missing.push(name);
+  }
+  await reload().catch(() => {});
+  if (missing.length) tell(`These empty folders were not made: ${missing.join(", ")}.`);
+}
+
+async function walk(entry, above, found, empty) {
   const relativePath = above + entry.name;
   if (entry.isFile) {
     found.push({ file: await new Promise((yes, no) => entry.file(yes, no)), relativePath });
     return;
   }
   const reader = entry.createReader();
-  for (;;) {
+  for (let seen = 0; ; ) {
     const some = await new Promise((yes, no) => reader.readEntries(yes, no));
-    if (!some.length) return;
-    for (const one of some) await walk(one, `${relativePath}/`, found);
+    if (!some.length) {
+      if (!seen) empty.push(relativePath);
+      return;
+    }
+    seen += some.length;
+    for (const one of some) await walk(one, `${relativePath}/`, found, empty);
   }
 }
 

@@ -94,7 +94,8 @@ def test_a_large_folder_comes_in_pages(link):
 
 
 def test_archives_hold_the_folder(link, movie):
-    (link.root / "sub").mkdir()
+    for name in ("sub", "empty"):
+        (link.root / name).mkdir()
     (link.root / "sub" / ("long name " * 20 + "x")).write_bytes(b"z")
     (link.root / "sub" / "out").symlink_to("/etc/passwd")
     long = "sub/" + "long name " * 20 + "x"
@@ -102,12 +103,15 @@ def test_archives_hold_the_folder(link, movie):
     assert zipped.headers["content-length"] == str(len(zipped.content))
     with zipfile.ZipFile(io.BytesIO(zipped.content)) as archive:
         found = {name: archive.read(name) for name in archive.namelist() if not name.endswith(("/", ".txt"))}
+        assert "raw/empty/" in archive.namelist()
     assert found == {"raw/movie 1.mrc": movie, f"raw/{long}": b"z"}
     tarred = link.ask("GET", "?archive=tar")
     assert tarred.headers["content-length"] == str(len(tarred.content))
     with tarfile.open(fileobj=io.BytesIO(tarred.content)) as archive:
         found = {item.name: archive.extractfile(item).read() for item in archive if item.isfile()}
+        folders = {item.name for item in archive if item.isdir()}
     assert found == {"raw/movie 1.mrc": movie, f"raw/{long}": b"z"}
+    assert folders == {"raw", "raw/empty", "raw/sub"}
     assert link.ask("GET", "?archive=rar").status_code == 400
 
 
