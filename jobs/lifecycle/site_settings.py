@@ -18,6 +18,14 @@ TAKEN: dict[str, dict[str, str]] = {
     "local": {"root": WORDS},
     "slurm": RUNNER | {"partition": WORDS, "account": WORDS, "qos": WORDS, "gpu_type": WORDS, "options": LIST},
 }
+TAKEN["gridengine"] = RUNNER | {
+    "queue": WORDS,
+    "project": WORDS,
+    "parallel_environment": WORDS,
+    "memory_resource": WORDS,
+    "gpu_resource": WORDS,
+    "options": LIST,
+}
 TAKEN["pbs"] = RUNNER | {"torque": YES_NO, "queue": WORDS, "account": WORDS, "options": LIST}
 TAKEN["kubernetes"] = RUNNER | {
     "kubeconfig": WORDS,
@@ -38,13 +46,8 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def checked_settings(scheduler: str, settings: Mapping[str, Any]) -> None:
-    """The settings are what the scheduler takes; UserError beside ``settings`` says what is wrong with which key.
-
-    Keys that belong to other parts of a site (staging, queues, tools) are theirs to check.
-    """
-    for name, kind in (GENERAL | TAKEN.get(scheduler, {})).items():
-        if name in settings:
-            _check(name, settings[name], kind)
+    """The settings are what the scheduler takes; UserError beside ``settings`` says what is wrong with which key."""
+    _check_names(scheduler, settings)
     if settings.get("runner", "here") not in ("here", "ssh"):
         _wrong("runner", "must be “here” or “ssh”")
     for variable in settings.get("environment") or {}:
@@ -57,6 +60,15 @@ def checked_settings(scheduler: str, settings: Mapping[str, Any]) -> None:
         machine_of(settings)
     if scheduler == "kubernetes":
         _check_kubernetes(settings)
+
+
+def _check_names(scheduler: str, settings: Mapping[str, Any]) -> None:
+    taken = GENERAL | TAKEN.get(scheduler, {})
+    for name, value in settings.items():
+        if name in taken:
+            _check(name, value, taken[name])
+        elif scheduler in TAKEN:
+            _wrong(name, "is not known")
 
 
 def _check_kubernetes(settings: Mapping[str, Any]) -> None:

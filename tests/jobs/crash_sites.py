@@ -55,9 +55,9 @@ def of_grid_engine(cell: Cell) -> dict[str, Any]:
     return {"scheduler": "gridengine", "settings": {"environment": environment}}
 
 
-def of_pbs(place: Path) -> dict[str, Any]:
-    """The row of the look-alike of OpenPBS."""
-    return {"scheduler": "pbs", "settings": {"environment": dict(look_alike(place, torque=False).runner.environment)}}
+def of_pbs(place: Path, *, torque: bool = False) -> dict[str, Any]:
+    """The row of the look-alike of OpenPBS, or of Torque."""
+    return {"scheduler": "pbs", "settings": {"environment": dict(look_alike(place, torque=torque).runner.environment)}}
 
 
 def of_kubernetes(kubeconfig: Path) -> dict[str, Any]:

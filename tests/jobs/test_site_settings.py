@@ -21,6 +21,8 @@ POD = {"kubeconfig": "/k", "image": "i:1"}
     ("scheduler", "told", "words"),
     [
         ("slurm", {"partition": 3}, "“partition” must be text"),
+        ("slurm", {"partiton": "cpu"}, "“partiton” is not known"),
+        ("gridengine", {"memory_resource": True}, "“memory_resource” must be text"),
         ("slurm", {"options": ["x"]}, "no option"),
         ("slurm", {"runner": "telnet"}, "“here” or “ssh”"),
         ("slurm", {"runner": "ssh"}, "“ssh” must be an object"),

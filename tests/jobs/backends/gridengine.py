@@ -108,6 +108,11 @@ class Cell:
         self.daemon("sge_execd")
         self._await(["sh", "-c", f"qhost | grep -q '^{HOST}  *lx'"])
 
+    def add_parallel_environment(self, name: str) -> None:
+        """The queue has one more of this name, as the first one is."""
+        self._add("-Ap", PARALLEL.replace("pe_name mpi", f"pe_name {name}"))
+        self.runner.checked(["qconf", "-aattr", "queue", "pe_list", name, "cpu.q"])
+
     def daemon(self, name: str) -> None:
         """The daemon has put itself into the background."""
         self.runner.run(["sh", "-c", f"{name} > {self.home}/{name}.out 2>&1 < /dev/null"])

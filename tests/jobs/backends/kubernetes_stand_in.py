@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 SAID = json.loads((Path(__file__).parent / "said" / "kubernetes-1.20.json").read_text())
 CPUS, MEMORY_MI = 8, 16000
+VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
 CONFIG = """apiVersion: v1
 kind: Config
 clusters: [{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
@@ -38,12 +39,16 @@ def recorded(kind: str, attempt: str) -> dict:
 
 
 class StandIn:
-    """State and processes; ``failing`` answers the next requests: a list of (status, body, seconds to wait)."""
+    """State and processes; ``failing`` answers the next requests: a list of (status, body, seconds to wait).
+
+    ``asked`` are the rights that were needed: (verb, kind, namespace).
+    """
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict] = {}
         self.pods: dict[str, dict] = {}
         self.pids: dict[str, int] = {}
+        self.asked: set[tuple[str, str, str]] = set()
         self.failing: list[tuple[int, bytes, float]] = []
         self.created = 0
         self.lock = threading.RLock()
@@ -192,6 +197,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(status or 504, body)
         words = parts.path.strip("/").split("/")
         kind, name = (words[-1], "") if words[-1] in ("jobs", "pods") else (words[-2], words[-1])
+        verb = VERBS.get(self.command, self.command) if name or self.command != "GET" else "list"
+        state.asked.add((verb, kind, words[words.index("namespaces") + 1]))
         return self._dispatch(kind, name, parse_qs(parts.query), content)
 
     def _dispatch(self, kind: str, name: str, query: dict, content: bytes) -> None:
