@@ -2,7 +2,8 @@
 
 Every site is weighed: tool, permission, state, resources, limits, health, bytes to copy, and the wait that past jobs
 had there. Of those that can, the soonest is taken; one that does not answer, is full, or has less than the tool would
-like comes after all others. Nothing is asked of the sites themselves.
+like comes after all others, and one whose GPUs would not be used has to be much sooner. Nothing is asked of the sites
+themselves.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from jobs.states import ACTIVE
 from storage.models import StorageSite
 
 LEFT_FOR_THE_REST_MB = 1024
+# A queue with GPUs is left to those who use them, unless it is so many seconds sooner than others.
+IDLE_GPUS = 3600.0
 SCALED = {"cores": "cores", "memory_mb": "MB of memory"}
 
 
@@ -189,12 +192,14 @@ def _weighed(
         notes.append("The site takes no arrays of jobs, so it runs in one piece.")
     if wait is not None:
         notes.append(f"Jobs began after about {in_words(wait)} there.")
+    idle = IDLE_GPUS if queue.gpus and not fitted.gpus else 0.0
+    notes += ["Its GPUs would not be used."] if idle else []
     full = _full(site)
     notes += [full] if full else []
     notes += [] if site.answers else ["It does not answer just now."]
     notes += ["The last small job that was sent to try it failed."] if site.canary_failed else []
     worse = (bool(short), not site.healthy, bool(full))
-    rank = (*worse, copying + (wait or 0.0), site.created_at.timestamp(), queue.position)
+    rank = (*worse, copying + (wait or 0.0) + idle, site.created_at.timestamp(), queue.position)
     elements = split.elements if split else 0
     return Candidate(site=site, queue=queue, wanted=fitted, elements=elements, notes=notes, rank=rank)
 
@@ -203,7 +208,12 @@ def _fitted(wanted: Wanted, queue: Queue) -> tuple[Wanted, list[str] | tuple[str
     """What the job gets in the queue, with notes where it is less than the tool would like; or (field, why not)."""
     if wanted.gpus > queue.gpus:
         return wanted, ("site", "has no GPU queue." if not queue.gpus else f"has {queue.gpus} GPUs on a node.")
-    notes, got = [], wanted if queue.mpi else replace(wanted, tasks=1)
+    notes, got = [], wanted
+    if wanted.tasks > 1 and not queue.mpi:
+        notes.append(
+            f"The tool would like {wanted.tasks} MPI processes with cores of their own; they share those of one."
+        )
+        got = replace(wanted, tasks=1)
     for name, unit in SCALED.items():
         asked, most = getattr(wanted, name), getattr(queue, name)
         if name in wanted.firm and not 1 <= asked <= most:

@@ -108,7 +108,7 @@ def _by_site(evidence: Mapping[str, Any], title: str, memory_mb: int) -> Failure
         return Failure(
             code="wall_time",
             message=f"{title} ran longer than it may and was ended.",
-            hint="Run it again with fewer or smaller inputs, or ask the operator for more time.",
+            hint="Run it again with more time, or with fewer or smaller inputs.",
         )
     if cause == "not_started":
         return Failure(

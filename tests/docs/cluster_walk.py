@@ -49,7 +49,7 @@ def run(*argv: str | Path, given: str = "", **more: str) -> str:
         env=os.environ | more,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, (argv, done.stdout, done.stderr)
@@ -103,7 +103,7 @@ def answers() -> bool:
 
 
 def until(true, what: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not true():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)

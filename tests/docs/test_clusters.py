@@ -86,6 +86,7 @@ for _name in [name for name in vars(SchedulerContract) if name.startswith("test_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may have a machine of its own in namespaces")
 def test_the_commands_for_ssh_and_the_settings_for_slurm_and_kubernetes_run_as_printed(cluster_home):  # noqa: F811
     place = cluster_home / "walk"
@@ -93,6 +94,6 @@ def test_the_commands_for_ssh_and_the_settings_for_slurm_and_kubernetes_run_as_p
     argv = ["unshare", "--mount", "--net", sys.executable, "-m", "tests.docs.cluster_walk", str(place)]
     settings = {"DJANGO_SETTINGS_MODULE": "gateway.settings", "PORTOLAN_HOME": str(place / "portal")}
     done = subprocess.run(
-        argv, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, timeout=300, check=False
+        argv, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr

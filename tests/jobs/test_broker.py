@@ -73,6 +73,26 @@ def test_a_job_that_needs_a_gpu_goes_to_a_gpu_queue(plan, far, site):
     assert words(found, "here") == "has no GPU queue."
 
 
+def test_gpus_are_left_to_those_who_use_them(plan, far, site, project):
+    ComputeSite.objects.filter(pk=site.pk).update(enabled=False)
+    Queue.objects.create(site=far, name="gpu", position=1, cores=64, memory_mb=256_000, gpus=4)
+    past_attempts(project, far, "day", 600)
+    found = plan()
+    assert found.queue == "day"
+    assert "Its GPUs would not be used." in words(found, "gpu")
+    Attempt.objects.all().update(began_at=timezone.now() + timedelta(days=1))
+    assert plan().queue == "gpu"
+
+
+def test_mpi_processes_go_where_each_has_its_cores(plan, far, root):
+    Queue.objects.create(site=far, name="gpu", cores=8, memory_mb=64_000, gpus=4)
+    Queue.objects.create(site=far, name="gpus", position=1, cores=8, memory_mb=64_000, gpus=4, nodes=2, mpi=True)
+    found = plan(tool="on_gpu", inputs={"ranks": 2})
+    assert (found.queue, found.tasks) == ("gpus", 2)
+    assert "2 MPI processes" in next(one["words"] for one in found.weighed if one["queue"] == "gpu")
+    assert plan(tool="on_gpu", inputs={}).queue == "gpu"
+
+
 def test_requests_grow_with_the_inputs(plan, far, root):
     for number in range(3):
         (root / f"part{number}.bin").write_bytes(b"x" * 500)

@@ -95,7 +95,7 @@ def test_tools_are_added_and_removed(browser):
         ("cores", "", "Write a whole number."),
         ("most_jobs", "-1", "greater than or equal to 1"),
         ("settings", "{", "This is no JSON"),
-        ("settings", '{"partition": 3, "runner": "x"}', "here"),
+        ("settings", '{"partition": 3, "runner": "x"}', "“partition” is not known"),
         ("people", "nobody", "Not known: nobody"),
         ("work_root", "scratch", "whole path"),
     ],

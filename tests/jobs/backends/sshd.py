@@ -37,14 +37,18 @@ Subsystem sftp internal-sftp
 
 @dataclass
 class Sshd:
-    """A running sshd; ``cut()`` ends it with all its sessions, ``start()`` brings it back on the same port."""
+    """A running sshd; ``cut()`` ends it with all its sessions, ``start()`` brings it back on the same port.
+
+    ``inside`` are words before its command, which make it run somewhere else.
+    """
 
     home: Path
     machine: Machine
+    inside: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
-        argv = [program("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", str(self.home / "sshd_config")]
+        argv = [*self.inside, program("sshd") or "/usr/sbin/sshd", "-D", "-e", "-f", str(self.home / "sshd_config")]
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -84,7 +88,7 @@ class Sshd:
 
 
 @contextmanager
-def sshd_running(home: Path, *, sessions: int = 10) -> Iterator[Sshd]:
+def sshd_running(home: Path, *, sessions: int = 10, inside: list[str] | None = None) -> Iterator[Sshd]:
     """An sshd with keys of its own; nothing of it is left afterwards."""
     home.mkdir(parents=True)
     for name in ("host_key", "key"):
@@ -105,7 +109,7 @@ def sshd_running(home: Path, *, sessions: int = 10) -> Iterator[Sshd]:
         key_file=home / "key",
         known_hosts_file=home / "known_hosts",
     )
-    server = Sshd(home=home, machine=machine)
+    server = Sshd(home=home, machine=machine, inside=inside or [])
     server.start()
     try:
         yield server

@@ -63,6 +63,13 @@ def grow(arguments: argparse.Namespace) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def hold(arguments: argparse.Namespace) -> None:
+    """Takes 150 MB for a moment."""
+    kept = bytearray(150 * 2**20)
+    write(arguments)
+    del kept
+
+
 def fill(arguments: argparse.Namespace) -> None:
     """Writes until the disk, here a limit on files, is full."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
@@ -102,7 +109,7 @@ def link(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser()
-    known = (write, count, progress, complain, fail, die, forget, grow, fill, flood, sleep, stubborn, link)
+    known = (write, count, progress, complain, fail, die, forget, grow, hold, fill, flood, sleep, stubborn, link)
     acts = {act.__name__: act for act in known}
     parser.add_argument("act", choices=acts)
     parser.add_argument("--data")
