@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import stat
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,13 +37,14 @@ from jobs.lifecycle.places import Places, control_of
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.site_settings import machine_of
 from jobs.lifecycle.sites import runner_of
+from jobs.lifecycle.sums import SUM_SECONDS, digests
 from jobs.models import Attempt, ComputeSite, Job
 from jobs.registry import ToolInfo
 from jobs.states import Does
 from storage.paths import ensure_dir
 
-# The longest that rsync goes on at once, that sums are waited for, and that a look at a running job takes.
-SLICE_SECONDS, SUM_SECONDS, LOOK_SECONDS = 600, 3000, 60
+# The longest that rsync goes on at once, and that a look at a running job takes.
+SLICE_SECONDS, LOOK_SECONDS = 600, 60
 PAUSE_SECONDS = 30
 BLOCK = 2**20
 PARTS = ".portolan-parts"
@@ -174,27 +176,16 @@ def _closure(commands: Iterable[CommandLine], places: Places, info: ToolInfo) ->
 def _all_files(root: Path) -> Iterator[Path]:
     for above, _, names in os.walk(root):
         for name in sorted(names):
-            path = Path(above, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
+            if stat.S_ISREG(os.lstat(f"{above}/{name}").st_mode):
+                yield Path(above, name)
 
 
 def _verify(target: There, sums: Mapping[str, str]) -> None:
     """Every file of ``sums`` has its SHA-256 on the site; SiteUnavailable names one that has not."""
-    if not sums:
-        return
-    manifest = target.base / "manifest.sha256"
-    lines = "".join(f"{_line(path, digest)}\n" for path, digest in sums.items())
-    target.runner.put(manifest, lines.encode("utf-8", "surrogateescape"))
-    ran = target.runner.run(["sha256sum", "--check", "--quiet", "--strict", str(manifest)], seconds=SUM_SECONDS)
-    if ran.status:
-        raise SiteUnavailable(f"A copy on the site is not what was sent: {ran.said}")
-
-
-def _line(path: str, digest: str) -> str:
-    """A line as sha256sum writes and reads it; odd names are escaped."""
-    plain = path.replace("\\", "\\\\").replace("\n", "\\n")
-    return f"{'' if plain == path else chr(92)}{digest}  {plain}"
+    found = digests(target.runner, sums)
+    for path, digest in sums.items():
+        if found.get(path) != digest:
+            raise SiteUnavailable(f"A copy on the site is not what was sent: {path}.")
 
 
 # --- the way home
@@ -300,13 +291,8 @@ def clean_up(attempt: Attempt) -> None:
 
 def _sums_there(target: There, folders: Iterable[str]) -> Iterator[tuple[str, str]]:
     roots = [str(target.folder / one) for one in folders]
-    argv = ["find", *roots, "-type", "f", "!", "-name", ".exit.part", "-exec", "sha256sum", "--", "{}", "+"]
-    ran = target.runner.run(argv, seconds=SUM_SECONDS)
-    for line in ran.stdout.splitlines():
-        escaped = line.startswith("\\")
-        digest, _, path = line.removeprefix("\\").partition("  ")
-        if escaped:
-            path = path.replace("\\n", "\n").replace("\\\\", "\\")
+    ran = target.runner.run(["find", *roots, "-type", "f", "!", "-name", ".exit.part", "-print0"], seconds=SUM_SECONDS)
+    for path, digest in digests(target.runner, [path for path in ran.stdout.split("\0") if path]).items():
         yield str(PurePosixPath(path).relative_to(target.folder)), digest
 
 
