@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import ipaddress
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from storage.links.access import MEMO_SECONDS, Pass, enter
 from storage.links.rights import Operation
 from storage.links.traffic import Done, Ledger
 
+log = logging.getLogger("portolan.door")
 COLLECTION = "/links/"
 WRITE_SECONDS = 1.0
 ledger = Ledger()
@@ -167,19 +169,31 @@ def address_of(request: Request) -> str:
     return _valid(hops[-ours] if 0 < ours <= len(hops) else request.peer)
 
 
-_writing: asyncio.Task[None] | None = None
+_due = False
+_writers: set[asyncio.Task[None]] = set()
 
 
 def write_soon() -> None:
-    """What was noted will be in the database within about a second."""
-    global _writing
-    if _writing is None or _writing.done():
-        _writing = asyncio.get_running_loop().create_task(_write_later())
+    """What was noted will be in the database within about a second, or as soon as the database takes it."""
+    global _due
+    if not _due:
+        _due = True
+        task = asyncio.get_running_loop().create_task(_write_later())
+        _writers.add(task)
+        task.add_done_callback(_writers.discard)
 
 
 async def _write_later() -> None:
-    await asyncio.sleep(WRITE_SECONDS)
-    await on_rows(ledger.write)
+    global _due
+    try:
+        await asyncio.sleep(WRITE_SECONDS)
+    finally:
+        _due = False  # what is noted from here on asks for a writing of its own
+    try:
+        await on_rows(ledger.write)
+    except Exception:
+        log.exception("the log of links can't be written now; it is tried again")
+        write_soon()
 
 
 async def settle() -> None:
