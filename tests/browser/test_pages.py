@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import NARROW, WIDE, shoot, violations
 from tests.live import wait_until
@@ -117,7 +118,8 @@ def test_queues_are_added_by_the_keyboard_alone_and_without_scripts(open_page, i
     page.get_by_label("Name", exact=True).fill(f"keys-{scripts}")
     page.get_by_label("Switched on").uncheck()
     page.get_by_role("button", name="Add a queue").press("Enter")
-    page.keyboard.type("long")  # the new row has the focus
+    expect(page.locator("#queues-0-name")).to_be_focused()
+    page.keyboard.type("long")
     page.get_by_label("Longest time").fill("a day")
     page.get_by_label("Longest time").press("Enter")  # which saves, and presses none of the rows' buttons
     error = page.get_by_text("Write hours:minutes:seconds").last
