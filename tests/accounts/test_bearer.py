@@ -337,10 +337,11 @@ def test_odd_claims_make_no_error(fake, claims):
 def test_without_the_entitlement_that_the_gateway_asks_for_nobody_comes_in(fake, settings):
     needed = "urn:mace:example.org:group:vo#aai.example.org"
     settings.OIDC |= fake.variables(REQUIRED_ENTITLEMENT=needed, APPLY_URL="https://apply.example.org")
-    said = refused(fake.jwt(), "entitlement_missing", status=403).json()
+    token = fake.jwt()
+    said = refused(token, "entitlement_missing", status=403).json()
     assert "https://apply.example.org" in said["hint"]
     asked = fake.calls.total()
-    refused(fake.jwt(), "entitlement_missing", status=403)
+    refused(token, "entitlement_missing", status=403)
     assert fake.calls.total() == asked, "a refusal is kept for a while"
     cache.clear()
     fake.people["alice-sub"]["eduperson_entitlement"] = [needed]
