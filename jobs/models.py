@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import Group, User
@@ -117,6 +120,25 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Jobs of projects that ``user`` may see."""
         return self.filter(project__in=Project.objects.visible_to(user))
 
+    def move_to(self, state: JobState) -> set[UUID]:
+        """The jobs are in ``state`` and an event row each says so, but for those that can't get there; their keys.
+
+        For what a site tells of many jobs at once: neither a final state nor one after it. Each job's row is locked.
+        """
+        may = [old for old, news in MOVES.items() if state in news and not old.final]
+        now = timezone.now()
+        with transaction.atomic(savepoint=False):
+            rows = self.filter(state__in=may).order_by("pk").select_for_update(of=("self",))
+            found = dict(rows.values_list("pk", "state"))
+            changes: dict[str, Any] = {"state": state, "reason": "", "touched_at": now}
+            if state is JobState.RUNNING:
+                changes["started_at"] = Coalesce("started_at", Value(now))
+            Job.objects.filter(pk__in=found).update(**changes)
+            JobEvent.objects.bulk_create(
+                JobEvent(job_id=pk, from_state=old, to_state=state) for pk, old in found.items()
+            )
+        return set(found)
+
     def active(self) -> JobQuerySet:
         """Jobs to which something may still happen."""
         return self.filter(state__in=ACTIVE)
@@ -206,10 +228,12 @@ class Job(UUIDModel):
             changes["finished_at"] = now
         elif old.final:
             changes |= {"finished_at": None, "failure": {}}
-        with transaction.atomic():
-            if not Job.objects.filter(pk=self.pk, state=old).update(**changes):
-                raise StateConflict(f"The job is no longer {old.label.lower()}.")
-            JobEvent.objects.create(job=self, from_state=old, to_state=state, reason=reason[:500], actor=actor)
+        with transaction.atomic(savepoint=False):
+            moved = Job.objects.filter(pk=self.pk, state=old).update(**changes)
+            if moved:
+                JobEvent.objects.create(job=self, from_state=old, to_state=state, reason=reason[:500], actor=actor)
+        if not moved:
+            raise StateConflict(f"The job is no longer {old.label.lower()}.")
         for name, value in changes.items():
             setattr(self, name, value)
 

@@ -38,27 +38,42 @@ STEPS: dict[JobState, Callable[[Job], None]] = {
 
 def advance(job_id: UUID | str) -> Job | None:
     """The job has gone as many steps as it can go now. None when another worker is at it, or there is no such job."""
-    job = Job.objects.filter(pk=job_id).first()
-    if job is None:
-        return None
-    with only_one(job.pk) as mine:
-        if not mine:
-            return None
+    with only_one(UUID(str(job_id))) as mine:
+        job = _read(job_id) if mine else None
         for _ in range(MOST_STEPS):
-            job = Job.objects.select_related("project", "site", "submitted_by").get(pk=job.pk)
-            step = STEPS.get(job.job_state)
+            step = STEPS.get(job.job_state) if job else None
+            if job is None or step is None:
+                break
             before = job.state
-            if step is None or not _done(step, job):
+            done = _done(step, job)
+            if job.state == before:  # not moved by this step, but perhaps by somebody else
+                job = _read(job_id)
+            if not done or job is None or job.state == before:
                 break
-            if not Job.objects.filter(pk=job.pk).exclude(state=before).exists():
-                break
-    return Job.objects.get(pk=job.pk)
+    return job
+
+
+def _read(job_id: UUID | str) -> Job | None:
+    """The job as it is now, with what its steps ask for."""
+    known = ("project__folder__site", "site", "submitted_by")
+    return Job.objects.select_related(*known).filter(pk=job_id).first()
 
 
 def _done(step: Callable[[Job], None], job: Job) -> bool:
     """True when the step was made, or the job was found changed; False when it has to be tried again later."""
+    before = job.state
     try:
         step(job)
+    except Exception as problem:
+        if not Job.objects.filter(pk=job.pk, state=job.state).exists():
+            job.state = before  # a move that was undone with its transaction
+        return _went_wrong(step, job, problem)
+    return True
+
+
+def _went_wrong(step: Callable[[Job], None], job: Job, problem: Exception) -> bool:
+    try:
+        raise problem
     except StateConflict:
         return True
     except (SiteUnavailable, Unavailable) as problem:
@@ -70,7 +85,6 @@ def _done(step: Callable[[Job], None], job: Job) -> bool:
         log.exception("job %s: the step %s broke", job.pk, step.__name__)
         _note(job, "The portal itself made an error here; the operator's log has it. It is tried again.")
         return False
-    return True
 
 
 def _failed(job: Job, wrong: PortolanError) -> bool:

@@ -21,7 +21,7 @@ from jobs.cwl import OutputError, collect_outputs
 from jobs.cwl.model import all_files_in
 from jobs.lifecycle import gathering, parts, staging
 from jobs.lifecycle.crate import write_crate
-from jobs.lifecycle.places import AREA, Places, control_of, places_of, read_json, read_tail, write_json
+from jobs.lifecycle.places import AREA, Places, control_of, folder_for, places_of, read_json, read_tail, write_json
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking, backend_of
 from jobs.lifecycle.starting import STDERR, command_for, keep_out, latest
@@ -35,7 +35,6 @@ from jobs.results import Failure, failure_of, found_outputs, full_disk
 from jobs.states import Does, JobState
 from storage.paths import exists_beneath, inner, remove_beneath, rename_beneath
 from storage.quota import measured_below, note_change
-from storage.services.folders import folder_of
 
 log = logging.getLogger(__name__)
 OUTPUTS_FILE = "outputs.json"
@@ -118,7 +117,7 @@ def succeed(job: Job, attempt: Attempt, info: ToolInfo, places: Places, outputs:
         job.results.all().delete()
         Result.objects.bulk_create(results)
         size, files = measured_below(places.path(places.folder))
-        note_change(folder_of(job.project), size=size, files=files)
+        note_change(folder_for(job), size=size, files=files)
         job.move_to(JobState.SUCCEEDED)
         reached("collect.before_record")
     reached("collect.recorded")
@@ -234,13 +233,9 @@ def _array_is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
 
 def keep_evidence(attempt: Attempt, evidence: dict[str, Any]) -> None:
     """The attempt's row says how its command ended."""
-    Attempt.objects.filter(pk=attempt.pk).update(
-        exit_code=evidence.get("exit_code"),
-        signal=evidence.get("signal"),
-        evidence=evidence,
-        ended_at=_when(evidence.get("ended_at"), attempt),
-    )
-    attempt.refresh_from_db()
+    attempt.exit_code, attempt.signal = evidence.get("exit_code"), evidence.get("signal")
+    attempt.evidence, attempt.ended_at = evidence, _when(evidence.get("ended_at"), attempt)
+    attempt.save(update_fields=["exit_code", "signal", "evidence", "ended_at"])
 
 
 def _when(told: float | None, attempt: Attempt) -> datetime:
@@ -332,8 +327,6 @@ def _drop_copies(attempt: Attempt) -> None:
 
 def _drop_scratch(attempt: Attempt, places: Places) -> None:
     """The command's scratch space is gone; fence and exit file stay, they keep a late copy from running."""
-    for control in [
-        control_of(attempt),
-        *(parts.control_of_element(attempt, one.index) for one in attempt.elements.all()),
-    ]:
+    elements = list(attempt.elements.all()) if attempt.does == Does.ELEMENTS else []
+    for control in [control_of(attempt), *(parts.control_of_element(attempt, one.index) for one in elements)]:
         remove_beneath(places.root, inner(*control.split("/")[1:], "tmp"))

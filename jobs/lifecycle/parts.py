@@ -124,7 +124,7 @@ def drop_all(job: Job) -> None:
 
 def drop_work(job: Job, places: Places) -> None:
     """The folders in which the elements worked are gone; their results are in the job's outputs."""
-    for attempt in job.attempts.filter(does=Does.ELEMENTS):
+    for attempt in job.attempts.filter(does=Does.ELEMENTS) if job.elements else ():
         attempt.job = job
         with suppress(NotFound):
             remove_beneath(places.root, attempt.work_path)

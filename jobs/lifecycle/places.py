@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.errors import PortolanError
 from jobs.models import Attempt, Job
+from projects.models import Project
+from storage.models import Folder
 from storage.paths import (
     Inner,
     ensure_dir,
@@ -44,9 +47,18 @@ class Places:
         return self.root / relative
 
 
+def folder_for(job: Job) -> Folder:
+    """The folder of the job's project: that which was read with the job, else as it is now."""
+    descriptor: Any = vars(Project)["folder"]
+    if descriptor.is_cached(job.project):
+        with suppress(Folder.DoesNotExist):
+            return job.project.folder
+    return folder_of(job.project)
+
+
 def places_of(job: Job) -> Places:
     """The places of the job; nothing is made."""
-    root = folder_root(folder_of(job.project)).resolve()
+    root = folder_root(folder_for(job)).resolve()
     return Places(root=root, folder=job.folder_path, outputs=job.outputs_path)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -24,6 +25,8 @@ from jobs.lifecycle.site_settings import checked_settings, machine_of
 from jobs.models import ComputeSite
 
 NEWS = 0.1
+# So often a site's good health is written down, and what its rate of errors is then.
+NO_NEWS, NO_TROUBLE = timedelta(seconds=2), 0.01
 
 
 def runner_of(site: ComputeSite) -> Runner:
@@ -119,7 +122,15 @@ def asking(site: ComputeSite) -> Iterator[Backend]:
     except SiteUnavailable as problem:
         rows.update(last_problem=str(problem)[:2000], last_problem_at=timezone.now(), error_rate=_weighed(1.0))
         raise
-    rows.update(last_answer_at=timezone.now(), error_rate=_weighed(0.0))
+    if not _is_known_well(site):
+        rows.update(last_answer_at=timezone.now(), error_rate=_weighed(0.0))
+
+
+def _is_known_well(site: ComputeSite) -> bool:
+    """True when the row, as it was read, tells of an answer just now and of no trouble: another one is no news."""
+    answer, problem = site.last_answer_at, site.last_problem_at
+    fresh = answer is not None and timezone.now() - answer < NO_NEWS and (problem is None or problem < answer)
+    return fresh and site.error_rate < NO_TROUBLE
 
 
 def _weighed(failed: float) -> Combinable:

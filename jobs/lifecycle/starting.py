@@ -21,14 +21,13 @@ from jobs.cwl import CommandLine, Tool, build_command, write_work_files
 from jobs.cwl.model import all_files_in
 from jobs.lifecycle import parts, staging
 from jobs.lifecycle.installed import installed
-from jobs.lifecycle.places import Places, control_of, places_of, read_json, write_json, write_text
+from jobs.lifecycle.places import Places, control_of, folder_for, places_of, read_json, write_json, write_text
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking
 from jobs.models import Attempt, ComputeSite, Job
 from jobs.registry import ToolInfo, get_tool
 from jobs.states import Does, JobState
 from storage.paths import Inner, clean, ensure_dir, exists_beneath, path_beneath, remove_beneath
-from storage.services.folders import folder_of
 
 # The search path of a site that has nothing in common with this machine.
 ELSEWHERE = "/usr/local/bin:/usr/bin:/bin"
@@ -39,13 +38,19 @@ COMMAND_FILE, MERGE_FILE, TMP = "command.txt", "merge-command.txt", "tmp"
 def begin(job: Job) -> None:
     """A worker has taken the job up; while its site has as many as it takes, the job waits and says so."""
     with transaction.atomic():
-        site = ComputeSite.objects.select_for_update().get(pk=job.site_id)
+        site = job.site
+        if _is_limited(site):  # then one after the other, so that the count holds
+            site = ComputeSite.objects.select_for_update().get(pk=job.site_id)
         words = _no_room(job, site)
         if words:
             Job.objects.filter(pk=job.pk, state=job.state).update(reason=words, touched_at=timezone.now())
             return
         job.move_to(JobState.STAGING_IN)
     reached("created.moved")
+
+
+def _is_limited(site: ComputeSite) -> bool:
+    return bool(site.draining_since or site.most_jobs or site.most_jobs_each)
 
 
 def _no_room(job: Job, site: ComputeSite) -> str:
@@ -102,7 +107,7 @@ def _next_attempt(job: Job) -> tuple[Attempt, list[int]]:
         if last.does == does and indices == [one.index for one in last.elements.all()]:
             return last, indices
     number = last.number + 1 if last is not None else 1
-    staged = job.site.stages(folder_of(job.project).site)
+    staged = job.site.stages(folder_for(job).site)
     return Attempt(job=job, number=number, site=job.site, queue=job.queue, does=does, staged=staged), indices
 
 
@@ -111,6 +116,8 @@ def _end_earlier(attempt: Attempt, places: Places) -> None:
 
     What never began of them does not begin any more.
     """
+    if attempt.number == 1:
+        return
     earlier = Attempt.objects.filter(job=attempt.job, number__lt=attempt.number, exit_code=None, signal=None)
     for one in earlier.select_related("site"):
         if one.does != Does.ELEMENTS:
@@ -306,7 +313,8 @@ def _inputs_of(job: Job, info: ToolInfo) -> dict[str, Any]:
 def _specs_of(job: Job, attempt: Attempt) -> list[JobSpec]:
     """What the site is to run, an array's elements in their places; the work directories and their files are there."""
     places, info = places_of(job), get_tool(job.tool)
-    tasks = tasks_of(job, attempt, info, places, [one.index for one in attempt.elements.all()])
+    indices = [one.index for one in attempt.elements.all()] if attempt.does == Does.ELEMENTS else []
+    tasks = tasks_of(job, attempt, info, places, indices)
     if attempt.staged:
         # Nothing that a link points to travels, so what is put in place is a copy.
         tasks = [replace(task, command=_copying(task.command)) for task in tasks]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from common.errors import NotFound, StateConflict
 from jobs.backends.base import NativeObservation, Phase, SiteUnavailable
 from jobs.backends.supervisor import EXIT_FILE
-from jobs.lifecycle import gathering, staging
+from jobs.lifecycle import gathering, going, staging
 from jobs.lifecycle.locks import only_one
 from jobs.lifecycle.places import AREA, Places, places_of, read_json, read_tail
 from jobs.lifecycle.points import reached
@@ -76,12 +76,13 @@ def _observed(site: ComputeSite) -> list[UUID]:
     seen = [pk for pk, native_id, _, at, *_ in known if native_id in answers and (at is None or now - at > SEEN_EVERY)]
     for start in range(0, len(seen), SEEN_AT_ONCE):
         Attempt.objects.filter(pk__in=seen[start : start + SEEN_AT_ONCE]).update(last_seen_at=now)
-    news, running = [], []
+    news: list[UUID] = []
+    running: list[UUID] = []
     for pk, native_id, word, _, state, reason in known:
         answer = answers.get(native_id)
         if _is_news(answer, word, JobState(state), reason):
             news.append(pk)
-        elif answer is not None and answer.phase is Phase.RUNNING:
+        if answer is not None and answer.phase is Phase.RUNNING:
             running.append(pk)
     ready = _noted(Attempt.objects.filter(pk__in=news), answers)
     _look_at_logs(running)
@@ -111,20 +112,31 @@ def _look_at_logs(running: list[UUID]) -> None:
     """The progress of running jobs is noted; of very many, that of some of them at each look, in turns."""
     turns = -(-len(running) // MOST_LOGS) or 1
     turn = int(time.monotonic()) % turns
-    for attempt in Attempt.objects.filter(pk__in=running[turn::turns]).select_related("job__project"):
+    mine = Attempt.objects.filter(pk__in=running[turn::turns])
+    for attempt in mine.select_related("job__project__folder__site"):
         with suppress(NotFound):
             note_progress(attempt.job)
 
 
 def _noted(attempts: QuerySet[Attempt], answers: dict[str, NativeObservation]) -> list[UUID]:
-    ready = []
-    for attempt in attempts.select_related("job__project", "site"):
+    ready, usual = [], []
+    for attempt in attempts.select_related("job__project__folder__site", "site"):
+        answer = answers.get(attempt.native_id)
+        if answer is not None and _is_usual(attempt.job, answer):
+            usual.append((attempt, answer))
+            continue
         with suppress(StateConflict, NotFound):  # somebody moved it meanwhile; the next look sees what is now
-            answer = answers.get(attempt.native_id)
             if _note(attempt, answer) if answer else _note_absent(attempt):
                 ready.append(attempt.job_id)
-        reached("observe.recorded")
+    ready += going.note_all(usual)
+    reached("observe.recorded")
     return ready
+
+
+def _is_usual(job: Job, answer: NativeObservation) -> bool:
+    """True for what happens to every job: it begins to run, or it has ended."""
+    over = answer.phase in (Phase.ENDED, Phase.LOST) and job.job_state in (JobState.QUEUED, JobState.RUNNING)
+    return over or (answer.phase is Phase.RUNNING and job.job_state is JobState.QUEUED)
 
 
 def _note(attempt: Attempt, answer: NativeObservation) -> bool:
