@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.models import Group, User
 from common.errors import StateConflict
 from common.models import UUIDModel
+from jobs.backends.base import element_name
 from jobs.states import ACTIVE, MOVES, Does, ElementState, JobState
 from projects.models import Project
 from storage.models import StorageSite
@@ -305,6 +306,11 @@ class Element(UUIDModel):
     class Meta:
         ordering: ClassVar = ["place"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["attempt", "index"], name="element_once_an_attempt")]
+
+    @property
+    def native_name(self) -> str:
+        """The scheduler's name of it, the same at every call."""
+        return element_name(self.attempt.native_name, self.place)
 
     @property
     def number(self) -> int:

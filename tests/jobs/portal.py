@@ -11,7 +11,7 @@ from django.utils import timezone
 from common.errors import StateConflict
 from jobs import lifecycle
 from jobs.backends.base import Backend
-from jobs.lifecycle import ending, sites, starting, watching
+from jobs.lifecycle import ending, gathering, sites, starting, watching
 from jobs.models import ComputeSite, Job
 from jobs.services import cancel_job, submit_job
 from tests.jobs.backends.scripted import FAULTS, Scripted
@@ -84,22 +84,22 @@ def crash_soon(monkeypatch) -> Callable[[int], None]:
         if left[0] == 0:
             raise Killed(point)
 
-    for module in (starting, watching, ending):
+    for module in (starting, watching, gathering, ending):
         monkeypatch.setattr(module, "reached", reached)
     return lambda count: left.__setitem__(0, count)
 
 
 @pytest.fixture
-def portal(contributor, project, site, crash_soon, monkeypatch, settings) -> Callable[[str], Portal]:
-    """``portal(kind)`` is a portal with one new job for a new cluster."""
+def portal(contributor, project, site, crash_soon, monkeypatch, settings) -> Callable[..., Portal]:
+    """``portal(kind)`` is a portal with one new job for a new cluster; ``tool`` and ``inputs`` make it another one."""
     settings.JOB_RETRIES = RETRIES
     monkeypatch.setattr(Backend, "evidence_seconds", 0.0)
 
-    def make(kind: str) -> Portal:
+    def make(kind: str, tool: str = "behave", **inputs: object) -> Portal:
         cluster, backend = scripted(kind)
         monkeypatch.setitem(sites.SCHEDULERS, "scripted", lambda _: backend)
         ComputeSite.objects.filter(pk=site.pk).update(scheduler="scripted")
-        job = submit_job(contributor, project.pk, tool="behave", inputs={"act": "write"}, site=site.name)
+        job = submit_job(contributor, project.pk, tool=tool, inputs=inputs or {"act": "write"}, site=site.name)
         return Portal(cluster, job, crash_soon)
 
     return make

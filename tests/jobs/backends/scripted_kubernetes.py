@@ -47,7 +47,7 @@ class KubernetesLike(Scripted):
         job = Native(0, wanted["metadata"]["name"])
         job.script = Path(wanted["spec"]["template"]["spec"]["containers"][0]["command"][1]).read_text()
         if late:
-            self.late.append(job)
+            self.late.append([job])
         elif any(one.name == job.name for one in self.jobs):
             return 409, SAID["conflict"]
         else:
@@ -70,7 +70,7 @@ class KubernetesLike(Scripted):
     def arrive(self) -> None:
         """A name is there once: what comes late is refused where it is."""
         known = {job.name for job in self.jobs}
-        self.late = list({job.name: job for job in self.late if job.name not in known}.values())
+        self.late = list({job.name: [job] for (job,) in self.late if job.name not in known}.values())
         super().arrive()
 
     def purge(self) -> None:
