@@ -1,7 +1,7 @@
 """Many jobs on a real Slurm beside other ways, what watching them costs, and copies beside bare rsync.
 
-The sizes can be made smaller by the environment: BENCH_JOBS, BENCH_RIVAL_JOBS, BENCH_ACTIVE, BENCH_COPY_MB,
-BENCH_COPY_FILES.
+The sizes can be made smaller by the environment: BENCH_JOBS, BENCH_ELEMENTS, BENCH_RIVAL_JOBS, BENCH_ACTIVE,
+BENCH_COPY_MB, BENCH_COPY_FILES.
 """
 
 import os
@@ -24,9 +24,10 @@ from tests.live import LivePortolan
 from tests.postgres import private_postgres
 
 JOBS = int(os.environ.get("BENCH_JOBS") or 1000)
-RIVAL_JOBS = int(os.environ.get("BENCH_RIVAL_JOBS") or 100)
+ELEMENTS = int(os.environ.get("BENCH_ELEMENTS") or 300)
+RIVAL_JOBS = int(os.environ.get("BENCH_RIVAL_JOBS") or 200)
 # Each job of Snakemake starts a Snakemake of its own on the node, which is seconds of a core.
-SNAKEMAKE_SHARE = 5
+SNAKEMAKE_SHARE = 20
 JOB_SECONDS, SLOTS = 1, 16
 LOOKS = 10
 MAKE_SITE = """
@@ -56,6 +57,8 @@ def jobs_through_slurm(cluster: Cluster, home: Path) -> dict[str, Any]:
         project = gateway.project("Many", "empty")
         through(gateway, project, "pause", {"seconds": 0})
         taken["Portolan"] = JOBS, by_rest(gateway, project)
+        root = next((live.home / "projects").glob(f"**/{project}"))
+        taken["Portolan, one job as an array"] = ELEMENTS, as_array(gateway, project, root)
         late = seen_after(gateway, project)
     taken["psij-python"] = RIVAL_JOBS, rivals.psij(cluster, RIVAL_JOBS, JOB_SECONDS, home)
     few = max(RIVAL_JOBS // SNAKEMAKE_SHARE, 1)
@@ -85,15 +88,34 @@ def by_rest(gateway: Gateway, project: str) -> float:
     began = time.perf_counter()
     for _ in range(JOBS):
         gateway.submit(project, "pause", {"seconds": JOB_SECONDS}, str(uuid.uuid4()))
-    jobs = f"/projects/{project}/jobs/?page_size=200"
-    # Page by page, only until the first that has not ended: looking is not to cost more than the jobs do.
-    gateway.wait(
-        lambda: all(job["state"] in FINAL for job in gateway.every(jobs)), seconds=900, what="the jobs", every=0.5
-    )
+    jobs, newest = f"/projects/{project}/jobs/?page_size=200", f"/projects/{project}/jobs/?page_size=1"
+
+    def over() -> bool:
+        # All are looked at once the newest has ended: looking is not to cost more than the jobs do.
+        ended = all(job["state"] in FINAL for job in gateway.call("GET", newest)["results"])
+        return ended and all(job["state"] in FINAL for job in gateway.every(jobs))
+
+    gateway.wait(over, seconds=900, what="the jobs", every=0.5)
     taken = time.perf_counter() - began
     states = {job["state"] for job in gateway.every(jobs)}
     if states != {"succeeded"}:
         raise WalkFailed(f"Not all jobs succeeded: {sorted(states)}")
+    return taken
+
+
+def as_array(gateway: Gateway, project: str, root: Path) -> float:
+    """Seconds from the submission of one job that is split into elements until its merged result is there."""
+    (root / "many").mkdir()
+    for number in range(ELEMENTS):
+        (root / "many" / f"{number:04d}.txt").touch()
+    inputs = {"seconds": JOB_SECONDS, "files": {"pattern": "many/*.txt"}}
+    began = time.perf_counter()
+    job = gateway.submit(project, "pauses", inputs, str(uuid.uuid4()))["id"]
+    gateway.wait(partial(is_final, gateway, job), seconds=900, what="the array", every=0.5)
+    taken = time.perf_counter() - began
+    said = [one.content.split() for one in gateway.outputs(project, job)]
+    if [len(times) for times in said] != [ELEMENTS]:
+        raise WalkFailed(f"The array {gateway.job(job)['state']}: {gateway.job(job).get('reason')}")
     return taken
 
 

@@ -74,9 +74,10 @@ def _clusters(found: Figures) -> list[str]:
         f"Jobs that wait {found['job_s']} s, on a Slurm with {found['slots']} slots that runs on the same cores as "
         "everything else. By Portolan: submitted by REST one after the other, until the answer that shows all "
         "succeeded, with results, checksums and crates, on PostgreSQL. The others end when the last job has left the "
-        "queue or is known to be done; they are given fewer jobs, so the last column compares times for each job.",
+        "queue or is known to be done. The numbers of jobs differ, so the last column compares times for each job; of "
+        "an array it is the time for each element, the merge of their results included.",
         "",
-        "| way | jobs | time | jobs a minute | time for a job against the loop |",
+        "| way | jobs or elements | time | jobs a minute | time for a job against the loop |",
         "|---|---|---|---|---|",
         *rows,
         "",

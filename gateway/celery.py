@@ -5,7 +5,7 @@ import os
 from celery import Celery, signals
 from django.conf import settings
 
-from gateway.database import keep_connections
+from gateway.database import drop_old_connections, keep_connections
 from gateway.logs import connect_celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
@@ -44,3 +44,4 @@ def set_schedule(sender: Celery, **_: object) -> None:
 
 connect_celery()
 signals.worker_process_init.connect(keep_connections)
+signals.task_prerun.connect(drop_old_connections)

@@ -1,6 +1,7 @@
 """Settings, all from the environment; the defaults make a private instance in ``var/``."""
 
 import os
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,6 +56,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "gateway.logs.RequestLogMiddleware",
+    "gateway.database.FreeStreamsMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "gateway.errors.ApiProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -108,6 +110,8 @@ REDIS_URL = env.str("REDIS_URL", default=f"unix://{redis_socket(PORTOLAN_HOME)}"
 CACHES = {"default": {"BACKEND": "gateway.shared_cache.SharedCache", "LOCATION": REDIS_URL}}
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
 CELERY_TASK_IGNORE_RESULT = True
+# Celery itself closes no connection to the database: gateway/database.py says when.
+CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

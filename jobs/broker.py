@@ -13,16 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Q, prefetch_related_objects
 
 from accounts.groups import groups_of
 from accounts.models import User
 from common.errors import Unavailable, UserError
 from jobs import past
-from jobs.models import ComputeSite, Queue
+from jobs.models import ComputeSite, Job, Queue
 from jobs.registry import ToolInfo
 from jobs.requests import Split, Wanted
-from jobs.states import ACTIVE
 from storage.models import StorageSite
 
 LEFT_FOR_THE_REST_MB = 1024
@@ -132,16 +131,22 @@ def choose(ask: Ask) -> Choice:
 
 def weigh(ask: Ask) -> list[Candidate]:
     """Every queue of every site that is switched on, or that the person named."""
-    ensure_local_site()
-    mine = Count("jobs", filter=Q(jobs__state__in=ACTIVE, jobs__submitted_by=ask.user))
-    sites = ComputeSite.objects.annotate(unfinished=Count("jobs", filter=Q(jobs__state__in=ACTIVE)), mine=mine)
-    shown = sites.filter(Q(enabled=True) | Q(name=ask.site or "")).exclude(name=ask.without)
-    groups = set(groups_of(ask.user).values_list("pk", flat=True))
+    shown = ComputeSite.objects.filter(Q(enabled=True) | Q(name=ask.site or "")).exclude(name=ask.without)
+    weighed = list(shown.order_by("created_at").prefetch_related("queues"))
+    if not weighed and not ComputeSite.objects.exists():
+        ensure_local_site()
+        return weigh(ask)
+    # Most sites are open to all and see all folders: nothing more is to be known of them.
+    closed = [site for site in weighed if not site.open_to_all]
+    prefetch_related_objects(closed, "people", "groups")
+    prefetch_related_objects([site for site in weighed if site.work_root], "shares")
+    groups = set(groups_of(ask.user).values_list("pk", flat=True)) if closed else set()
     found = []
-    for site in shown.order_by("created_at").prefetch_related("queues", "shares", "people", "groups"):
+    for site in weighed:
         refused = _refused(site, ask, groups)
-        waits = {} if refused[0] else past.waits(site)
-        found += [_weighed(site, queue, ask, refused, waits) for queue in queues_of(site)]
+        queues = queues_of(site)
+        waits = {} if refused[0] else past.waits(site, [queue.name for queue in queues])
+        found += [_weighed(site, queue, ask, refused, waits) for queue in queues]
     return found
 
 
@@ -194,7 +199,7 @@ def _weighed(
         notes.append(f"Jobs began after about {in_words(wait)} there.")
     idle = IDLE_GPUS if queue.gpus and not fitted.gpus else 0.0
     notes += ["Its GPUs would not be used."] if idle else []
-    full = _full(site)
+    full = _full(site, ask.user)
     notes += [full] if full else []
     notes += [] if site.answers else ["It does not answer just now."]
     notes += ["The last small job that was sent to try it failed."] if site.canary_failed else []
@@ -239,12 +244,12 @@ def _copying(site: ComputeSite, ask: Ask) -> tuple[float, list[str]]:
     return seconds, [f"{size_in_words(ask.bytes)} to copy, about {in_words(seconds)}."]
 
 
-def _full(site: ComputeSite) -> str:
+def _full(site: ComputeSite, user: User) -> str:
     """Why a job would have to wait for others; empty when it would not."""
-    mine, all_of_them = getattr(site, "mine", 0), getattr(site, "unfinished", 0)
-    if site.most_jobs_each and mine >= site.most_jobs_each:
+    there = Job.objects.active().filter(site=site)
+    if site.most_jobs_each and (mine := there.filter(submitted_by=user).count()) >= site.most_jobs_each:
         return f"You have {mine} of {site.most_jobs_each} jobs there; this one would wait."
-    if site.most_jobs and all_of_them >= site.most_jobs:
+    if site.most_jobs and (all_of_them := there.count()) >= site.most_jobs:
         return f"It has {all_of_them} of {site.most_jobs} jobs; this one would wait."
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from statistics import median
 
@@ -14,13 +15,13 @@ LAST, SINCE = 20, timedelta(days=30)
 USUAL_BYTES_A_SECOND = 100 * 10**6
 
 
-def waits(site: ComputeSite) -> dict[str, float]:
-    """Seconds from hand-over to start by queue, as the last jobs there waited."""
-    recent = Attempt.objects.filter(site=site, began_at__gt=timezone.now() - SINCE, submitted_at__isnull=False)
+def waits(site: ComputeSite, queues: Collection[str]) -> dict[str, float]:
+    """Seconds from hand-over to start by queue of these, as the last jobs there waited."""
+    began_lately = Attempt.objects.filter(site=site, began_at__gt=timezone.now() - SINCE, submitted_at__isnull=False)
+    recent = began_lately.filter(queue__in=queues).order_by("-began_at")
+    most = LAST if len(queues) == 1 else 10 * LAST
     seen: dict[str, list[float]] = {}
-    for queue, submitted, began in recent.order_by("-began_at").values_list("queue", "submitted_at", "began_at")[
-        : 10 * LAST
-    ]:
+    for queue, submitted, began in recent.values_list("queue", "submitted_at", "began_at")[:most]:
         if submitted is not None and began is not None and len(seen.setdefault(queue, [])) < LAST:
             seen[queue].append(max(0.0, (began - submitted).total_seconds()))
     return {queue: median(found) for queue, found in seen.items() if found}

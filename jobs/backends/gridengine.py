@@ -67,12 +67,7 @@ class GridEngineBackend(Backend):
 
     def submit_array(self, name: str, specs: Sequence[JobSpec], *, at_once: int = 0) -> list[str]:
         """One array job whose task ``i + 1`` runs ``specs[i]``; all ask for what the first one asks for."""
-        scripts = []
-        for spec in specs:
-            self.runner.make_dirs(spec.control)
-            self.runner.put(spec.control / "job.sh", job_script(spec).encode("utf-8", "surrogateescape"))
-            scripts.append(str(spec.control / "job.sh"))
-        whole = f"task=$((SGE_TASK_ID - 1))\n{array_script('task', scripts)}"
+        whole = f"task=$((SGE_TASK_ID - 1))\n{array_script(self.runner, 'task', specs)}"
         together = ["-tc", str(at_once)] if at_once else []
         number = self._qsub(name, specs[0], ["-t", f"1-{len(specs)}", *together], whole)
         return _elements(number, name, len(specs))

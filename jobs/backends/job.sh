@@ -1,26 +1,30 @@
 # The job script of jobs/backends/script.py, which tells what it does and fills in the words between at signs.
 umask 007
 control=@CONTROL@ cwd=@CWD@ out=@STDOUT@ err=@STDERR@ in=@STDIN@ mark=@MARK@ wall=@WALL@ grace=@GRACE@
-mkdir -p "$control" 2>/dev/null
+[ -d "$control" ] || mkdir -p "$control" 2>/dev/null
 mkdir "$control/@FENCE@" 2>/dev/null || { [ -d "$control/@FENCE@" ] && exit @REFUSED@; exit @UNREACHABLE@; }
-part=$control/.exit.part cause= message= code=null signal=null peak=0 began=$(date +%s)
+# No builtin of sh tells the date, and a program is dear; the kernel's own clock, in hundredths, counts from there.
+ticks() { read -r up _ < /proc/uptime; ticks=$((${up%.*} * 100 + 1${up#*.} - 100)); }
+now() { ticks; now=$((began + (ticks - first) / 100)); }
+ticks
+part=$control/.exit.part cause= message= code=null signal=null peak=0 began=$(date +%s) first=$ticks
 printf '%@ROOM@s' '' > "$part" || exit @UNREACHABLE@
 
 finish() {
     [ ! -s "$control/.cause" ] || read -r cause < "$control/.cause"
     [ ! -s "$control/.peak" ] || read -r peak < "$control/.peak"
     [ ! -s "$control/.message" ] || read -r message < "$control/.message"
+    now
     printf '{"exit_code": %s, "signal": %s, "cause": "%s", "message": "%s", "started_at": %s, "ended_at": %s, "peak_memory_mb": %s}' \
-        "$code" "$signal" "$cause" "$message" "$began" "$(date +%s)" "$((peak / 1024))" 1<> "$part"
+        "$code" "$signal" "$cause" "$message" "$began" "$now" "$((peak / 1024))" 1<> "$part"
     sync "$part" 2>/dev/null
     mv -f "$part" "$control/@EXIT_FILE@"
-    rm -f "$control/.cause" "$control/.peak" "$control/.status" "$control/.message"
     exit "$1"
 }
 stuck() { cause=not_started message=$1; finish 127; }
-marked() { grep -lsF "@VARIABLE@=$mark" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do
-    read -r line < "/proc/$pid/stat" && case ${line##*)} in ' Z'*|' X'*) ;; *) echo "$pid";; esac; done 2>/dev/null; }
-all_get() { for pid in $(marked); do kill "-$1" "$pid" 2>/dev/null; done; }
+# What has ended has no environment any more, also while nobody has asked how it ended.
+marked() { grep -lsF "@VARIABLE@=$mark" /proc/[0-9]*/environ 2>/dev/null; }
+all_get() { for one in $(marked); do one=${one#/proc/}; kill "-$1" "${one%/*}" 2>/dev/null; done; }
 end_all() {
     all_get TERM
     left=$((grace * 10))
@@ -37,8 +41,8 @@ asked() {
 }
 memory() {
     sum=0
-    for pid in $(marked); do
-        while read -r key value _; do [ "$key" != VmRSS: ] || sum=$((sum + value)); done < "/proc/$pid/status"
+    for one in $(marked); do
+        while read -r key value _; do [ "$key" != VmRSS: ] || sum=$((sum + value)); done < "${one%environ}status"
     done 2>/dev/null
     [ "$sum" -le "$most" ] || { most=$sum; echo "$most" > "$control/.peak"; }
 }
@@ -47,14 +51,15 @@ watch() {
     trap 'kill $nap 2>/dev/null; exit' TERM
     # A signal may come before the trap is set: without its script it has nothing to watch.
     while kill -0 "$$" 2>/dev/null && [ ! -e "$control/@EXIT_FILE@" ]; do
-        memory
         if [ "$wall" -gt 0 ]; then
-            left=$((began + wall - $(date +%s)))
+            now
+            left=$((began + wall - now))
             [ "$left" -gt 0 ] || { because wall_time; end_all; exit; }
             [ "$pause" -le "$left" ] || pause=$left
         fi
         sleep "$pause" & nap=$!
         wait "$nap"
+        memory
         [ "$pause" -ge 10 ] || pause=$((pause + 1))
     done
 }

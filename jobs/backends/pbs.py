@@ -107,14 +107,9 @@ class PbsBackend(Backend):
         """
         if len(specs) == 1:
             return [natives.join(self._qsub(name, specs[0], ["-r", "n"], job_script(specs[0])), name)]
-        scripts = []
-        for spec in specs:
-            self.runner.make_dirs(spec.control)
-            self.runner.put(spec.control / "job.sh", job_script(spec).encode("utf-8", "surrogateescape"))
-            scripts.append(str(spec.control / "job.sh"))
         together = f"%{at_once}" if at_once else ""
         more = ["-r", "y", "-J", f"0-{len(specs) - 1}{together}"]
-        number = self._qsub(name, specs[0], more, array_script("PBS_ARRAY_INDEX", scripts))
+        number = self._qsub(name, specs[0], more, array_script(self.runner, "PBS_ARRAY_INDEX", specs))
         return _elements(number, name, len(specs))
 
     def _qsub(self, name: str, spec: JobSpec, more: list[str], script: str) -> str:

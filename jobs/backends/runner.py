@@ -6,11 +6,13 @@ A command is an argv list and reaches the program as it is. Small files are read
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
+import tarfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -57,6 +59,16 @@ class Runner(ABC):
     def put(self, path: PurePath, content: bytes) -> None:
         """The file holds ``content``, whole or not at all; its directory must be there."""
         self.checked(["sh", "-c", _PUT, "sh", str(path)], stdin=content)
+
+    def put_all(self, files: Iterable[tuple[PurePath, bytes]]) -> None:
+        """Each file holds its content, and its directory is there: one command for all, of which some may be cut."""
+        held = io.BytesIO()
+        with tarfile.open(fileobj=held, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            for path, content in files:
+                entry = tarfile.TarInfo(str(path).lstrip("/"))
+                entry.size, entry.mode = len(content), 0o640
+                archive.addfile(entry, io.BytesIO(content))
+        self.checked(["tar", "-x", "-m", "-o", "-f", "-", "-C", "/"], stdin=held.getvalue(), seconds=300)
 
     def get(self, path: PurePath, *, most: int = MOST_BYTES) -> bytes | None:
         """The first ``most`` bytes of the file; None when there is none."""

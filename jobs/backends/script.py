@@ -11,10 +11,12 @@ shell means by it. Memory is the scheduler's to limit.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
 from jobs.backends.base import JobRejected, JobSpec
+from jobs.backends.runner import Runner
 from jobs.backends.supervisor import EXIT_FILE, FENCE, GRACE_SECONDS, MARK, ROOM
 
 UNREACHABLE, REFUSED = 75, 76
@@ -54,9 +56,12 @@ def job_script(spec: JobSpec) -> str:
     return re.sub(r"@([A-Z_]+)@", lambda found: known[found[1]], _SCRIPT)
 
 
-def array_script(index: str, scripts: list[str]) -> str:
-    """A script that runs one of ``scripts`` (paths), by the number in the variable ``index``."""
-    cases = "\n".join(f"{number}) exec /bin/sh {quote(path)};;" for number, path in enumerate(scripts))
+def array_script(runner: Runner, index: str, specs: Sequence[JobSpec]) -> str:
+    """A script that runs one of ``specs``, by the number in the variable ``index``; the runner has put them there."""
+    paths = [spec.control / "job.sh" for spec in specs]
+    scripts = [job_script(spec).encode("utf-8", "surrogateescape") for spec in specs]
+    runner.put_all(zip(paths, scripts, strict=True))
+    cases = "\n".join(f"{number}) exec /bin/sh {quote(str(path))};;" for number, path in enumerate(paths))
     return f'case "${index}" in\n{cases}\nesac\nexit {UNREACHABLE}\n'
 
 

@@ -56,13 +56,7 @@ class SlurmBackend(Backend):
 
     def submit_array(self, name: str, specs: Sequence[JobSpec], *, at_once: int = 0) -> list[str]:
         """One array whose element ``i`` runs ``specs[i]``; all ask for what the first one asks for."""
-        scripts = []
-        for spec in specs:
-            script = spec.control / "job.sh"
-            self.runner.make_dirs(spec.control)
-            self.runner.put(script, job_script(spec).encode("utf-8", "surrogateescape"))
-            scripts.append(str(script))
-        whole = f"#!/bin/sh\n{array_script('SLURM_ARRAY_TASK_ID', scripts)}"
+        whole = f"#!/bin/sh\n{array_script(self.runner, 'SLURM_ARRAY_TASK_ID', specs)}"
         together = f"%{at_once}" if at_once else ""
         number = self._sbatch(name, specs[0], [f"--array=0-{len(specs) - 1}{together}"], whole)
         return _elements(number, name, len(specs))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -29,6 +30,8 @@ from jobs.states import ElementState, JobState
 from storage.paths import inner
 
 ABSENT_AFTER = timedelta(minutes=10)
+# How fresh “last seen” is.
+SEEN_EVERY = timedelta(seconds=10)
 ERROR_BYTES = 64 * 1024
 OPEN = (ElementState.WAITING, ElementState.RUNNING)
 
@@ -38,24 +41,20 @@ OPEN = (ElementState.WAITING, ElementState.RUNNING)
 
 def to_ask_for(attempts: Iterable[Attempt]) -> list[Element]:
     """The elements of these attempts that have not ended, as far as is known."""
-    wanted = Element.objects.filter(attempt__in=list(attempts), ended_at__isnull=True).exclude(native_id="")
-    return list(wanted.select_related("attempt"))
+    return list(Element.objects.filter(attempt__in=list(attempts), ended_at__isnull=True).exclude(native_id=""))
 
 
 def note(attempt: Attempt, elements: list[Element], answers: Mapping[str, NativeObservation]) -> bool:
     """What the site said of the attempt's elements is kept; True when a worker has to go on with the job."""
     job, now = attempt.job, timezone.now()
     seen = [one for one in elements if one.native_id in answers]
-    Element.objects.filter(pk__in=[one.pk for one in seen]).update(last_seen_at=now)
-    lost = []
-    for element in elements:
-        answer = answers.get(element.native_id)
-        if answer is not None:
-            _note_one(element, answer, now)
-        elif has_ended(attempt, element):
-            Element.objects.filter(pk=element.pk).update(ended_at=now)
-        else:
-            lost.append(element)
+    late = [one.pk for one in seen if one.last_seen_at is None or now - one.last_seen_at > SEEN_EVERY]
+    Element.objects.filter(pk__in=late).update(last_seen_at=now)
+    _note_news([(one, answers[one.native_id]) for one in seen], now)
+    absent = [one for one in elements if one.native_id not in answers]
+    ended = {one.pk for one in absent if has_ended(attempt, one)}
+    Element.objects.filter(pk__in=ended).update(ended_at=now)
+    lost = [one for one in absent if one.pk not in ended]
     if not attempt.staged and job.job_state is not JobState.CANCELLING:  # what a cancel ends has not failed
         _judge_early(attempt)
     note_progress(job)
@@ -78,19 +77,33 @@ def _judge_early(attempt: Attempt) -> None:
                 _judge(attempt.job, attempt, element, info, places)
 
 
-def _note_one(element: Element, answer: NativeObservation, now: datetime) -> None:
-    changes: dict[str, Any] = {}
-    if answer.word != element.last_word:
-        detail = {"reason": answer.reason, "element": element.number}
-        Observation.objects.create(attempt_id=element.attempt_id, word=answer.word[:100], detail=detail)
-        changes["last_word"] = answer.word[:100]
+def _note_news(told: Iterable[tuple[Element, NativeObservation]], now: datetime) -> None:
+    """What is new of these elements is kept; those to which the same happened share a statement."""
+    alike: list[tuple[dict[str, Any], list[UUID]]] = []
+    words = []
+    for element, answer in told:
+        word, changes = answer.word[:100], _changes(element, answer, now)
+        if word != element.last_word:
+            detail = {"reason": answer.reason, "element": element.number}
+            words.append(Observation(attempt_id=element.attempt_id, word=word, detail=detail))
+            changes["last_word"] = word
+        same = next((keys for known, keys in alike if known == changes), None)
+        if same is None:
+            alike.append((changes, same := []))
+        same.append(element.pk)
+    Observation.objects.bulk_create(words)
+    for changes, keys in alike:
+        if changes:
+            Element.objects.filter(pk__in=keys).update(**changes)
+
+
+def _changes(element: Element, answer: NativeObservation, now: datetime) -> dict[str, Any]:
     if answer.phase in (Phase.ENDED, Phase.LOST):
         said = {"site": answer.reason, "cause": answer.cause, "lost": answer.phase is Phase.LOST}
-        changes |= {"ended_at": now, "evidence": said}
-    elif answer.phase is Phase.RUNNING and element.state == ElementState.WAITING:
-        changes |= {"state": ElementState.RUNNING, "began_at": now}
-    if changes:
-        Element.objects.filter(pk=element.pk).update(**changes)
+        return {"ended_at": now, "evidence": said}
+    if answer.phase is Phase.RUNNING and element.state == ElementState.WAITING:
+        return {"state": ElementState.RUNNING, "began_at": now}
+    return {}
 
 
 def has_ended(attempt: Attempt, element: Element) -> bool:
@@ -130,9 +143,10 @@ def _follow(attempt: Attempt, said: list[NativeObservation], lost: list[Element]
 
 def note_progress(job: Job) -> None:
     """The job's progress is how many of its elements are done; one that has ended and is not looked at counts."""
-    rows = parts.standing(job)
-    failed = sum(one.state == ElementState.FAILED for one in rows)
-    done = sum(one.state == ElementState.DONE or (one.state in OPEN and one.ended_at is not None) for one in rows)
+    rows = Element.objects.filter(attempt__job=job).order_by("attempt__number")
+    newest = {index: how for index, *how in rows.values_list("index", "state", "ended_at")}
+    failed = sum(state == ElementState.FAILED for state, _ in newest.values())
+    done = sum(state == ElementState.DONE or (state in OPEN and ended is not None) for state, ended in newest.values())
     more = f", {failed} failed" if failed else ""
     found = {"done": done, "total": job.elements, "text": f"elements {done} of {job.elements} done{more}"}
     if found != job.progress:

@@ -16,6 +16,7 @@ from common.errors import NotFound, StateConflict
 from jobs.backends.base import NativeObservation, Phase, SiteUnavailable
 from jobs.backends.supervisor import EXIT_FILE
 from jobs.lifecycle import gathering, going, staging
+from jobs.lifecycle.gathering import SEEN_EVERY
 from jobs.lifecycle.locks import only_one
 from jobs.lifecycle.places import AREA, Places, places_of, read_json, read_tail
 from jobs.lifecycle.points import reached
@@ -32,8 +33,8 @@ AT_SITE = (JobState.QUEUED, JobState.RUNNING, JobState.HELD, JobState.CANCELLING
 MIRROR_EVERY = timedelta(seconds=5)
 ABSENT_AFTER = timedelta(minutes=10)
 TAIL_BYTES = 8192
-# How fresh “last seen” is, and how many rows one statement names.
-SEEN_EVERY, SEEN_AT_ONCE = timedelta(seconds=10), 2000
+# How many rows one statement names.
+SEEN_AT_ONCE = 2000
 # Logs that one look at a site reads.
 MOST_LOGS = 50
 
@@ -92,7 +93,7 @@ def _observed(site: ComputeSite) -> list[UUID]:
 def _arrays_noted(arrays: list[Attempt], elements: list[Element], answers: dict[str, NativeObservation]) -> list[UUID]:
     ready = []
     for attempt in arrays:
-        mine = [one for one in elements if one.attempt.pk == attempt.pk]
+        mine = [one for one in elements if one.attempt_id == attempt.pk]
         with suppress(StateConflict, NotFound):  # as below
             if gathering.note(attempt, mine, answers):
                 ready.append(attempt.job_id)

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.db import close_old_connections, connection
 
 from accounts.models import User
 from common.errors import NotFound, UserError
@@ -152,13 +153,21 @@ async def job_changes(user: User, job_id: UUID | str) -> AsyncIterator[JobNews]:
     """
     known = None
     while True:
-        news = await sync_to_async(_news)(user, job_id)
+        news = await sync_to_async(_news_now)(user, job_id)
         if news != known:
             known = news
             yield news
         if JobState(news.state).final:
             return
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _news_now(user: User, job_id: UUID | str) -> JobNews:
+    try:
+        return _news(user, job_id)
+    finally:
+        if not connection.in_atomic_block:
+            close_old_connections()  # somebody who only listens holds none
 
 
 def _news(user: User, job_id: UUID | str) -> JobNews:

@@ -122,7 +122,7 @@ class Scripted(Runner):
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 30) -> Ran:
         """The answer of the command; a fault spoils one answer. Files are put and looked for as they are."""
-        if argv[0] in ("sh", "mkdir"):
+        if argv[0] in ("sh", "mkdir", "tar"):
             return Here().run(argv, stdin=stdin, seconds=seconds)
         submits = argv[0] in ("sbatch", "qsub")
         fault = "" if self.fault in ("lost", "late") and not submits else self.fault

@@ -44,6 +44,12 @@ class RunnerContract:
         runner.remove(path)
         assert list(tmp_path.iterdir()) == []
 
+    def test_many_files_are_written_at_once_with_their_directories(self, runner, tmp_path):
+        files = {tmp_path / f"{n} 'dir' {'long' * 30}" / "job.sh": b"\xff" * n for n in range(0, 3000, 500)}
+        runner.put_all(files.items())
+        assert {path: path.read_bytes() for path in tmp_path.glob("*/*")} == files
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o640}
+
     def test_one_of_two_makes_a_directory(self, runner, tmp_path):
         assert [runner.make_dir(tmp_path / "fence"), runner.make_dir(tmp_path / "fence")] == [True, False]
         with pytest.raises(SiteUnavailable):
