@@ -7,7 +7,9 @@ import pytest
 import tifffile
 import toolkit_images as images
 from alignment_motion import Drift, drift_chart, summary_chart, table
+from PIL import Image
 from resolution_figures import palette
+from toolkit_star import read_tables
 
 from tests.tools.eer import write_eer
 from tests.tools.test_bad_input import noise, star, write_mrc, write_tiff
@@ -135,3 +137,27 @@ def test_colours_run_from_fine_to_coarse():
     ends = palette(np.array([1.0, 5.0, 10.0, 99.0]), 5.0, 10.0)
     assert ends[0].tolist() == ends[1].tolist() == [0x2C, 0x3E, 0x9E]
     assert ends[2].tolist() == ends[3].tolist() == [0xC8, 0x27, 0x1F]
+
+
+def test_relions_star_files_are_read_table_by_table(tmp_path):
+    (tmp_path / "a.star").write_text(
+        "\n# version 30001\n\ndata_general\n\n_rlnImageSizeX   768\n_rlnMicrographMovieName  my movie.tiff\n\n"
+        "# version 30001\n\ndata_global_shift\n\nloop_\n_rlnMicrographFrameNumber #1\n_rlnMicrographShiftX #2\n"
+        "           1     0.000000\n           2     -1.250000\n \n"
+    )
+    tables = read_tables(tmp_path / "a.star")
+    assert tables["general"] == {"rlnImageSizeX": ["768"], "rlnMicrographMovieName": ["my movie.tiff"]}
+    assert tables["global_shift"]["rlnMicrographShiftX"] == ["0.000000", "-1.250000"]
+
+
+def test_a_row_that_was_cut_is_no_row(tmp_path):
+    (tmp_path / "a.star").write_text("data_a\n\nloop_\n_one #1\n_two #2\n1 2\n3\n")
+    with pytest.raises(ValueError, match="shorter"):
+        read_tables(tmp_path / "a.star")
+
+
+def test_grey_pictures_make_a_grey_sheet_and_a_coloured_one_a_coloured_sheet():
+    grey, red = Image.new("L", (20, 10), 90), Image.new("RGB", (20, 10), "red")
+    assert images.sheet([("a", grey), ("b", grey)], 2).mode == "L"
+    mixed = images.sheet([("a", grey), ("b", red)], 2)
+    assert (255, 0, 0) in {colour for _, colour in mixed.getcolors(10**5)}

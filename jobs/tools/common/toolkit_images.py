@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import mrcfile
@@ -12,7 +13,6 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 from toolkit import ToolError, whole
 
 Array = NDArray[np.floating]
@@ -120,12 +120,21 @@ def broken(path: Path, about: str, why: str) -> ToolError:
 
 
 def read_frames(path: Path) -> Iterator[Array]:
-    """Yield the frames of a movie, rows in MRC's order: TIFF rows run the other way, and RELION flips them as well."""
+    """Yield the frames of a movie as float32, rows in MRC's order."""
+    for frame in read_counts(path):
+        yield np.asarray(frame, dtype=np.float32)
+
+
+def read_counts(path: Path) -> Iterator[NDArray[Any]]:
+    """Yield the frames of a movie in the file's own type, rows in MRC's order.
+
+    TIFF rows run the other way, and RELION flips them as well.
+    """
     ending = path.suffix.lower()
     if ending in TIFF_ENDS:
         with tifffile.TiffFile(path) as tiff:
             for page in tiff.pages:
-                yield np.flipud(np.asarray(page.asarray(), dtype=np.float32))
+                yield np.flipud(page.asarray())
         return
     if ending in EER_ENDS:
         yield from _read_eer(path)
@@ -137,11 +146,10 @@ def read_frames(path: Path) -> Iterator[Array]:
         yield from _read_nibbles(path, skip, (nz, ny, nx))
         return
     with mrcfile.mmap(path, permissive=True) as mrc:
-        for frame in np.asarray(mrc.data).reshape(-1, ny, nx):
-            yield np.asarray(frame, dtype=np.float32)
+        yield from np.asarray(mrc.data).reshape(-1, ny, nx)
 
 
-def _read_eer(path: Path) -> Iterator[Array]:
+def _read_eer(path: Path) -> Iterator[NDArray[Any]]:
     """Yield the electrons of each raw EER frame on the camera's own pixels; RELION does not flip them."""
     with tifffile.TiffFile(path) as tiff:
         for page in tiff.pages:
@@ -154,15 +162,15 @@ def _read_eer(path: Path) -> Iterator[Array]:
                 parts.append(tiff.filehandle.read(length))
             data = b"".join(parts)
             data += b"\0" * (len(data) % 2)  # the decoder takes whole words only
-            yield imagecodecs.eer_decode(data, frame.shape, EER_SKIP_BITS[frame.compression], 2, 2).astype(np.float32)
+            yield imagecodecs.eer_decode(data, frame.shape, EER_SKIP_BITS[frame.compression], 2, 2)
 
 
-def _read_nibbles(path: Path, skip: int, shape: tuple[int, int, int]) -> Iterator[Array]:
+def _read_nibbles(path: Path, skip: int, shape: tuple[int, int, int]) -> Iterator[NDArray[Any]]:
     frames, height, width = shape
     packed = np.memmap(path, np.uint8, "r", offset=skip, shape=(frames, height, (width + 1) // 2))
     for frame in packed:
         pair = np.stack([frame & 15, frame >> 4], axis=-1).reshape(height, -1)
-        yield pair[:, :width].astype(np.float32)
+        yield pair[:, :width]
 
 
 def read_image(path: Path) -> Array:
@@ -222,29 +230,18 @@ def sheet(pictures: list[tuple[str, Image.Image]], columns: int, *, gap: int = 8
     width, height = (max(picture.size[axis] for _, picture in pictures) for axis in (0, 1))
     rows = -(-len(pictures) // columns)
     line = 22
-    page = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + line + gap) + gap), "white")
+    mode = "L" if all(picture.mode == "L" for _, picture in pictures) else "RGB"
+    page = Image.new(mode, (columns * (width + gap) + gap, rows * (height + line + gap) + gap), "white")
     draw = ImageDraw.Draw(page)
     for number, (caption, picture) in enumerate(pictures):
         row, column = divmod(number, columns)
         left, top = gap + column * (width + gap), gap + row * (height + line + gap)
         draw.text((left, top + 2), caption, fill="#222222", font=font)
-        page.paste(picture.convert("RGB"), (left, top + line))
+        page.paste(picture.convert(mode), (left, top + line))
     return page
 
 
 def save_png(path: Path, picture: Image.Image) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a PNG, whole or not at all; pressed lightly, as noise gets no smaller in several times the time."""
     with whole(path) as part:
-        picture.save(part, format="PNG", optimize=False)
-
-
-def spectrum(image: Array, side: int) -> Array:
-    """Return the amplitude spectrum's centre, `side` pixels wide at most, zero frequency in the middle and damped."""
-    n = min(image.shape) // 2 * 2
-    top, left = (image.shape[0] - n) // 2, (image.shape[1] - n) // 2
-    square = image[top : top + n, left : left + n]
-    amplitude = np.abs(np.fft.fftshift(np.fft.fft2(square - square.mean())))
-    amplitude[n // 2 - 1 : n // 2 + 2, n // 2 - 1 : n // 2 + 2] = np.median(amplitude)
-    factor = max(1, n // side)
-    result: Array = ndimage.uniform_filter(amplitude, factor)[::factor, ::factor] if factor > 1 else amplitude
-    return result.astype(np.float32)
+        picture.save(part, format="PNG", compress_level=1)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import starfile
 from numpy.typing import NDArray
 from toolkit import ToolError, write_csv, write_json
 from toolkit_charts import ACCENT, QUIET, WARN, category, chart, number, save_chart, selector
+from toolkit_star import Table, read_tables
 
 Array = NDArray[np.floating]
 
@@ -50,31 +50,31 @@ class Drift:
 
 def read_drift(path: Path, name: str, pixel_size: float) -> Drift:
     """Return the motion in a RELION micrograph STAR file (its shifts are corrections in unbinned pixels)."""
-    tables = starfile.read(path, always_dict=True)
+    tables = read_tables(path)
     if "global_shift" not in tables:
         raise ToolError("no-motion", f"RELION wrote no motion for {name}.", about="movies")
     general, shifts = tables["general"], tables["global_shift"]
-    if isinstance(general, dict):
-        wide, high = int(general["rlnImageSizeX"]), int(general["rlnImageSizeY"])
-    else:
-        wide, high = int(general["rlnImageSizeX"].iloc[0]), int(general["rlnImageSizeY"].iloc[0])
-    columns = ["rlnMicrographShiftX", "rlnMicrographShiftY"]
-    whole = shifts[columns].to_numpy(float)
+    whole = _columns(shifts, "rlnMicrographShiftX", "rlnMicrographShiftY")
     places, patches = np.empty((0, 2)), np.empty((0, len(whole), 2))
     if "local_shift" in tables:
         local = tables["local_shift"]
-        frames = local["rlnMicrographFrameNumber"].nunique()
-        patches = local[columns].to_numpy(float).reshape(-1, frames, 2)
-        places = local[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy(float).reshape(-1, frames, 2)[:, 0]
+        frames = len(set(local["rlnMicrographFrameNumber"]))
+        patches = _columns(local, "rlnMicrographShiftX", "rlnMicrographShiftY").reshape(-1, frames, 2)
+        places = _columns(local, "rlnCoordinateX", "rlnCoordinateY").reshape(-1, frames, 2)[:, 0]
     return Drift(
         name=name,
-        first_frame=int(shifts["rlnMicrographFrameNumber"].iloc[0]),
+        first_frame=int(shifts["rlnMicrographFrameNumber"][0]),
         whole=-(whole - whole[0]) * pixel_size,
         places=places,
         patches=-(patches - patches[:, :1]) * pixel_size,
-        width=wide,
-        height=high,
+        width=int(general["rlnImageSizeX"][0]),
+        height=int(general["rlnImageSizeY"][0]),
     )
+
+
+def _columns(table: Table, *labels: str) -> Array:
+    """Return columns of numbers beside each other: shape (rows, labels)."""
+    return np.array([table[label] for label in labels], dtype=float).T
 
 
 def table(drifts: list[Drift], dose_per_frame: float) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ inputs:
       location: ../common/toolkit.py
       secondaryFiles:
         - {class: File, location: ../common/toolkit_charts.py}
+        - {class: File, location: ../common/toolkit_star.py}
   pixel_size:
     type: double
     inputBinding: {prefix: --pixel-size, position: 1}

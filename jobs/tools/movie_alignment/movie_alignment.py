@@ -6,29 +6,22 @@ pictures are written again. Inputs are checked before anything heavy starts; a m
 
 import argparse
 import shutil
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import numpy as np
+from alignment_before import SPECTRUM_SIDE, Before, before_alignment, check_orientation
 from alignment_inputs import Movie, check_frames, check_gain, check_movies, parse
 from alignment_motion import Drift, read_drift, write_overview, write_summary
-from toolkit import ToolError, mpi, progress, run_program, run_tool, share, warn, whole
-from toolkit_images import (
-    EER_ENDS,
-    Array,
-    fit,
-    read_frames,
-    read_image,
-    save_png,
-    sheet,
-    spectrum,
-    to_grey,
-    write_image,
-)
+from PIL import Image
+from toolkit import ToolError, mpi, progress, run_program, run_tool, share, whole
+from toolkit_images import EER_ENDS, Array, fit, read_image, save_png, sheet, to_grey, write_image
 
 WORK = Path("work")
-SPECTRUM_SIDE = 512
 PREVIEW_SIDE = 420
+
+OVERVIEW_EVERY = 3.0
+"""Seconds after which the charts of a running alignment are drawn again when there is more to show."""
 
 
 class Alignment:
@@ -38,6 +31,7 @@ class Alignment:
         self.given = given
         self.movies = movies
         self.drifts: dict[str, Drift] = {}
+        self.drawn_at = -OVERVIEW_EVERY
         self.gain = turned_gain(given) if given.gain else None
 
     def prepare(self) -> None:
@@ -95,13 +89,15 @@ class Alignment:
         return min(SPECTRUM_SIDE, int(min(picture.width, picture.height) / self.given.binning) // 2 * 2)
 
     def follow(self) -> None:
-        """Every movie that RELION has finished since the last look has its results, and the charts show it."""
+        """Every movie that RELION has finished since the last look has its results, and the charts show it soon."""
         fresh = [movie for movie in self.movies if movie.name not in self.drifts and self.is_done(movie)]
         for movie in fresh:
-            self.drifts[movie.name] = read_drift(made(movie, ".star"), movie.name, self.given.pixel_size)
             self.publish(movie)
-            self.write_overview()
+            self.drifts[movie.name] = read_drift(made(movie, ".star"), movie.name, self.given.pixel_size)
             progress(len(self.drifts), len(self.movies), f"aligned {movie.name}")
+        if fresh and time.monotonic() - self.drawn_at >= OVERVIEW_EVERY:
+            self.write_overview()
+            self.drawn_at = time.monotonic()
 
     @staticmethod
     def is_done(movie: Movie) -> bool:
@@ -110,18 +106,17 @@ class Alignment:
 
     def publish(self, movie: Movie) -> None:
         """The movie's averages, spectra, motion file and picture stand under their final names."""
-        before = self.average_before(movie)
-        spectra = self.spectrum_before(movie)
+        before = self.before(movie)
         name, pixel = movie.name, self.given.pixel_size
-        write_image(Path(f"before/{name}_before.mrc"), before, pixel)
-        write_image(Path(f"power/{name}_power_before.mrc"), spectra, 1.0)
+        write_image(Path(f"before/{name}_before.mrc"), before.average, pixel)
+        write_image(Path(f"power/{name}_power_before.mrc"), before.spectrum, 1.0)
         sharp = made(movie, "_noDW.mrc" if self.given.dose_weighting else ".mrc")
         after, power = read_image(sharp), read_image(made(movie, "_PS.mrc"))
         pictures = [
-            ("before", fit(to_grey(before, PREVIEW_SIDE), PREVIEW_SIDE)),
-            ("aligned", fit(to_grey(after, PREVIEW_SIDE), PREVIEW_SIDE)),
-            ("power spectrum before", fit(to_grey(np.sqrt(np.abs(spectra)), PREVIEW_SIDE, high=99.8), PREVIEW_SIDE)),
-            ("power spectrum aligned", fit(to_grey(np.sqrt(np.abs(power)), PREVIEW_SIDE, high=99.8), PREVIEW_SIDE)),
+            ("before", small(before.average)),
+            ("aligned", small(after)),
+            ("power spectrum before", small(np.sqrt(before.spectrum), high=99.8)),
+            ("power spectrum aligned", small(np.sqrt(np.abs(power)), high=99.8)),
         ]
         save_png(Path(f"previews/{name}.png"), sheet(pictures, 2))
         # RELION lists in the end only those movies whose averages are still where it wrote them.
@@ -146,35 +141,15 @@ class Alignment:
             text = text.replace(old, new)
         return text.replace(str(self.given.gain.resolve()), self.given.gain.name) if self.given.gain else text
 
-    def frames(self, movie: Movie) -> Iterator[Array]:
-        """Yield the frames of the chosen range with the gain applied."""
-        last = self.given.last_frame if self.given.last_frame > 0 else movie.picture.frames
-        if movie.picture.path.suffix.lower() in EER_ENDS:
-            last *= self.given.eer_grouping
-        for number, frame in enumerate(read_frames(movie.picture.path), start=1):
-            if self.given.first_frame <= number <= last:
-                yield frame if self.gain is None else frame * self.gain
-
-    def average_before(self, movie: Movie) -> Array:
-        """Return the frames laid on each other unaligned, gain applied: their sum, as RELION's averages are sums."""
-        total = np.zeros((movie.picture.height, movie.picture.width), np.float32)
-        for frame in self.frames(movie):
-            total += frame
-        return total
-
-    def spectrum_before(self, movie: Movie) -> Array:
-        """Return the mean amplitude spectrum of sums of a few unaligned frames, for comparison with RELION's."""
-        size = self.spectrum_group()
-        if movie.picture.path.suffix.lower() in EER_ENDS:
-            size *= self.given.eer_grouping
-        total: Array | None = None
-        group: Array | None = None
-        for number, frame in enumerate(self.frames(movie), start=1):
-            group = frame.copy() if group is None else group + frame
-            if number % size == 0:
-                part = spectrum(group, SPECTRUM_SIDE)
-                total, group = part if total is None else total + part, None
-        return total if total is not None else spectrum(group, SPECTRUM_SIDE)
+    def before(self, movie: Movie) -> Before:
+        """Return what the movie shows unaligned; the first movie tells whether the gain fits as it lies."""
+        raw = self.given.eer_grouping if movie.picture.path.suffix.lower() in EER_ENDS else 1
+        last = self.given.last_frame * raw if self.given.last_frame > 0 else movie.picture.frames
+        first, group = (self.given.first_frame - 1) * raw + 1, self.spectrum_group() * raw
+        found = before_alignment(movie.picture.path, first=first, last=last, group=group, gain=self.gain)
+        if movie is self.movies[0] and self.gain is not None and raw == 1:
+            check_orientation(movie, found.counts, self.gain)
+        return found
 
     def write_overview(self) -> None:
         """The charts and the table show all movies that are done."""
@@ -182,7 +157,7 @@ class Alignment:
         write_overview(done, self.given.pixel_size, self.given.dose_per_frame)
 
     def finish(self) -> None:
-        """Every movie has its results, and the STAR file and the summary stand; a ToolError when one has none."""
+        """Every movie has its results, and tables, charts and the summary stand; a ToolError when one has none."""
         missing = [movie.name for movie in self.movies if movie.name not in self.drifts]
         if missing:
             raise ToolError(
@@ -196,6 +171,7 @@ class Alignment:
             text = self.with_final_names(text, movie)
         with whole(Path("corrected_micrographs.star")) as part:
             part.write_text(text)
+        self.write_overview()
         write_summary([self.drifts[movie.name] for movie in self.movies], self.given.dose_per_frame)
 
 
@@ -215,32 +191,9 @@ def turned_gain(given: argparse.Namespace) -> Array:
     return gain
 
 
-def check_orientation(alignment: Alignment) -> None:
-    """Warn when the gain reference would fit the movies better upside down or turned: RELION would not complain.
-
-    Raw counts are the light divided by the gain, so fine detail of their average must follow 1 / gain.
-    """
-    movie, gain = alignment.movies[0], alignment.gain
-    if gain is None or movie.picture.path.suffix.lower() in EER_ENDS:
-        return
-    raw = np.mean([frame for _, frame in zip(range(20), read_frames(movie.picture.path), strict=False)], axis=0)
-    inverse = np.where(gain > 0, 1 / np.maximum(gain, 1e-6), 0)
-    fits: dict[str, float] = {}
-    for name, other in (
-        ("as given", inverse),
-        ("flipped up-down", np.flipud(inverse)),
-        ("flipped left-right", np.fliplr(inverse)),
-        ("turned by 180°", np.rot90(inverse, 2)),
-    ):
-        fits[name] = float(np.corrcoef(detail(raw), detail(other))[0, 1])
-    best = max(fits, key=lambda name: fits[name])
-    if best != "as given" and fits[best] > 0.05 and fits[best] > 2 * fits["as given"]:
-        warn("gain-orientation", f"The gain reference fits {movie.picture.path.name} better {best}; check gain flip.")
-
-
-def detail(image: Array) -> Array:
-    """Return the differences of neighbouring pixels, which hold the gain's grain and little of the sample."""
-    return np.diff(image, axis=1).ravel()
+def small(image: Array, *, high: float = 99.0) -> Image.Image:
+    """Return the image as a picture of the preview's size."""
+    return fit(to_grey(image, PREVIEW_SIDE, high=high), PREVIEW_SIDE)
 
 
 def main() -> None:
@@ -251,7 +204,6 @@ def main() -> None:
     check_gain(given.gain, movies, given)
     shutil.rmtree(WORK, ignore_errors=True)
     alignment = Alignment(given, movies)
-    check_orientation(alignment)
     alignment.prepare()
     progress(0, len(movies), "aligning")
     run_program(alignment.command(), log=Path("relion.log"), cwd=WORK, follow=alignment.follow)

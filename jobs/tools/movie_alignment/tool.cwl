@@ -210,6 +210,7 @@ inputs:
       class: File
       location: movie_alignment.py
       secondaryFiles:
+        - {class: File, location: alignment_before.py}
         - {class: File, location: alignment_inputs.py}
         - {class: File, location: alignment_motion.py}
     inputBinding: {position: 0}
@@ -221,6 +222,7 @@ inputs:
       secondaryFiles:
         - {class: File, location: ../common/toolkit_images.py}
         - {class: File, location: ../common/toolkit_charts.py}
+        - {class: File, location: ../common/toolkit_star.py}
   movies:
     type: File[]
     label: Movies
