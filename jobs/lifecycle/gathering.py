@@ -197,16 +197,22 @@ def _judge(job: Job, attempt: Attempt, element: Element, info: ToolInfo, places:
         evidence = weighed(evidence, element.evidence.get("cause") or "")
         failure = _ended_badly(job, attempt, element, info, places, evidence)
     told = evidence or element.evidence
-    ended = told.get("ended_at")
+    began, ended = _moment(told.get("started_at")), _moment(told.get("ended_at"))
     Element.objects.filter(pk=element.pk).update(
         state=ElementState.FAILED if failure else ElementState.DONE,
         exit_code=told.get("exit_code"),
         signal=told.get("signal"),
         evidence=told,
         failure=failure.as_dict() if failure else {},
-        ended_at=datetime.fromtimestamp(ended, tz=UTC) if ended else element.ended_at or timezone.now(),
+        # One that ended at once was never seen running; its exit file knows when it began all the same.
+        began_at=began or element.began_at,
+        ended_at=ended or element.ended_at or timezone.now(),
     )
     return True
+
+
+def _moment(told: float | None) -> datetime | None:
+    return datetime.fromtimestamp(told, tz=UTC) if told else None
 
 
 def _ended_badly(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.backends.base import SiteUnavailable
+from jobs.backends.base import Phase, SiteUnavailable
 from jobs.backends.local import LocalBackend
 from jobs.lifecycle import parts, sidebyside
 from jobs.lifecycle.places import control_of
@@ -134,6 +134,23 @@ def test_a_failed_element_is_told_and_retried_alone(files, tally, contributor, r
     began = (root / "in" / "began.log").read_text().split()
     assert sorted(began) == sorted(NAMES)  # each file once: the element failed at its first one
     assert (root / job.outputs_path / "rows.csv").read_text().startswith("a,1\nb,2\nc,3\nd,4\n")
+
+
+def test_an_element_that_was_never_seen_running_tells_how_long_it_ran(
+    files, tally, contributor, run_until_final, browser_of, monkeypatch
+):
+    real = LocalBackend.poll
+    ended = {Phase.ENDED}
+    monkeypatch.setattr(
+        LocalBackend, "poll", lambda self, ids: {k: one for k, one in real(self, ids).items() if one.phase in ended}
+    )
+    files()
+    job = run_until_final(tally())
+    for one in parts.standing(job):
+        told = [one.evidence["started_at"], one.evidence["ended_at"]]
+        assert [one.began_at.timestamp(), one.ended_at.timestamp()] == pytest.approx(told)
+    table = browser_of(contributor).get(f"/jobs/{job.pk}/").text.partition('aria-label="Elements of the job"')[2]
+    assert '<td class="small">–</td>' not in table.partition("</table>")[0]
 
 
 def test_starting_again_runs_all_elements(files, tally, contributor, root, run_until_final):
