@@ -5,6 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 export PYTHON
 PY := .venv/bin/python
 UV := VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv
+# Jobs write no byte code, so each of them would compile all that it imports: a second and more.
+COMPILED := --compile-bytecode
 # Two makes in one checkout wait for each other where they write the same folders.
 ALONE := flock $(CURDIR)/package.json
 SOURCES := $(shell find static/src -type f 2>/dev/null)
@@ -71,12 +73,12 @@ need-test:
 # The application alone is enough to serve; once the development set is there it is kept in step instead.
 .venv/app: requirements/app.txt | .venv/bin/uv
 	@if test -e .venv/dev; then $(MAKE) --no-print-directory .venv/dev; else \
-	  echo "Installing the locked Python packages" && $(UV) pip install -q --require-hashes -r requirements/app.txt; fi
+	  echo "Installing the locked Python packages" && $(UV) pip install -q $(COMPILED) --require-hashes -r requirements/app.txt; fi
 	@touch $@
 
 .venv/dev: requirements/dev.txt | .venv/bin/uv
 	@echo "Installing the locked Python packages for development"
-	@$(UV) pip sync -q --require-hashes requirements/dev.txt
+	@$(UV) pip sync -q $(COMPILED) --require-hashes requirements/dev.txt
 	@touch .venv/app $@
 
 # The validator of crates holds other packages back, so it lives apart.
