@@ -15,12 +15,16 @@ from typing import Any
 from bench.common import gateway_of, instance, seconds_of
 from bench.jobs import through
 from gateway.running.client import Gateway
+from samples.__main__ import FULL
+from samples.movies import Plan, write_movies
 from tests.live import ROOT
 
 MOVIES = int(os.environ.get("BENCH_MOVIES", "24"))
 ROUNDS = int(os.environ.get("BENCH_MOVIES_ROUNDS", "1"))
+LARGE = Plan(count=1, frames=16, size=2048, particles=16)
 WORKERS = 2
 SECONDS = 1800
+LOOK_SECONDS = 0.25
 OPTICS = (
     "data_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n_rlnMicrographOriginalPixelSize #3\n"
     "_rlnVoltage #4\n_rlnSphericalAberration #5\n_rlnAmplitudeContrast #6\nopticsGroup1 1 1.77 300.0 2.7 0.1\n\n\n"
@@ -29,31 +33,35 @@ OPTICS = (
 
 
 def scatter() -> dict[str, Any]:
-    """Seconds of both ways, each with the same movies and parameters, in turn; what each of our jobs was split into."""
+    """Of movies of two sizes: seconds of both ways, in turn, with the same movies, parameters and cores."""
     with tempfile.TemporaryDirectory() as folder, two_cores():
-        samples = Path(folder) / "sample-project"
-        subprocess.run([sys.executable, "-m", "samples", str(samples / "samples")], cwd=ROOT, check=True, timeout=600)
-        many_movies(samples / "samples")
-        taken: dict[str, list[float]] = {"relion": [], "portolan": []}
-        with instance(SAMPLE_DIR=str(samples)) as live:
+        samples = Path(folder) / "sample-project" / "samples"
+        subprocess.run([sys.executable, "-m", "samples", str(samples)], cwd=ROOT, check=True, timeout=600)
+        write_movies(samples / "large", LARGE)
+        with instance(SAMPLE_DIR=str(samples.parent)) as live:
             gateway = gateway_of(live)
-            project = gateway.project("Movies", "sample")
-            inputs = gateway.call("GET", "/tools/movie_alignment/")["sample"]
-            inputs |= {"movies": {"pattern": "samples/many/*.tiff"}}
-            for number in range(ROUNDS):
-                taken["relion"].append(seconds_of(partial(relion, samples / "samples", Path(folder), number)))
-                taken["portolan"].append(through(gateway, project, "movie_alignment", inputs))
-            elements = last_job(gateway, project)["elements"]
+            found = {
+                "sample movies": compared(gateway, samples, FULL, Path(folder)),
+                "larger movies": compared(gateway, samples / "large", LARGE, Path(folder)),
+            }
+    return {"movies": MOVIES, "workers": WORKERS, "rounds": ROUNDS, "sizes": found, "at": time.strftime("%H:%M")}
+
+
+def compared(gateway: Gateway, data: Path, plan: Plan, folder: Path) -> dict[str, Any]:
+    """The best of the rounds of both ways, with the movies and the gain in ``data``, which were made by ``plan``."""
+    many_movies(data)
+    inputs = gateway.call("GET", "/tools/movie_alignment/")["sample"]
+    project = gateway.project(f"Movies of {data.name}", "sample")
+    below = data.relative_to(folder / "sample-project")
+    inputs |= {"movies": {"pattern": f"{below}/many/*.tiff"}}
+    inputs |= {"gain": {"class": "File", "path": f"{below}/gain/gain.mrc"}}
+    taken: dict[str, list[float]] = {"relion": [], "portolan": []}
+    for number in range(ROUNDS):
+        taken["relion"].append(seconds_of(partial(relion, data, folder, number)))
+        taken["portolan"].append(through(gateway, project, "movie_alignment", inputs, every=LOOK_SECONDS))
     best = {name: min(all_) for name, all_ in taken.items()}
-    return {
-        "movies": MOVIES,
-        "workers": WORKERS,
-        "elements": elements,
-        "rounds": ROUNDS,
-        "s": best,
-        "ratio": best["portolan"] / best["relion"],
-        "at": time.strftime("%H:%M"),
-    }
+    ratio, elements = best["portolan"] / best["relion"], last_job(gateway, project)["elements"]
+    return {"side": plan.size, "frames": plan.frames, "elements": elements, "s": best, "ratio": ratio}
 
 
 @contextmanager
@@ -68,7 +76,7 @@ def two_cores() -> Iterator[None]:
 
 
 def many_movies(samples: Path) -> None:
-    """The sample movies under as many names as are wanted."""
+    """The movies under as many names as are wanted."""
     movies = sorted((samples / "movies").glob("*.tiff"))
     (samples / "many").mkdir()
     for number in range(MOVIES):
