@@ -125,8 +125,9 @@ def _copies(found: Figures) -> list[str]:
     return [
         "## Copies to a site behind SSH",
         "",
-        f"The median of {found['rounds']} rounds, in turns. Portolan's copies are compared by SHA-256 at both ends; "
-        "both ends share the machine's cores.",
+        f"The median of {found['rounds']} rounds, in turns. Portolan reads its copies once more on the site and "
+        "compares their SHA-256 with what was noted when they came in (small files are read here, too). Both ends "
+        "share the machine's cores.",
         "",
         "| | bare rsync | staged and verified | |",
         "|---|---|---|---|",

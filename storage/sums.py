@@ -22,6 +22,7 @@ from storage.models import FileSum, Folder
 from storage.paths import open_regular, plain_errors, stat_beneath
 
 READ_BYTES = 4 * 1024**2
+NAMES_AT_ONCE = 500
 UPLOADED, READ = "upload", "reading"
 
 
@@ -71,6 +72,16 @@ def of_file(folder: Folder, path: str) -> FileSum | None:
     """The checksum of the file as it is now; None where it is not known."""
     row = FileSum.objects.filter(folder=folder, path=path).first()
     return row if row is not None and is_current(folder, row) else None
+
+
+def known(folder: Folder, paths: Sequence[str]) -> dict[str, str]:
+    """The SHA-256 of those of the files that have not changed since it was noted, by path."""
+    found: dict[str, str] = {}
+    for start in range(0, len(paths), NAMES_AT_ONCE):
+        names = paths[start : start + NAMES_AT_ONCE]
+        rows = FileSum.objects.filter(folder=folder, path__in=names).exclude(sha256="")
+        found |= {row.path: row.sha256 for row in rows.iterator() if is_current(folder, row)}
+    return found
 
 
 def is_current(folder: Folder, row: FileSum) -> bool:

@@ -17,6 +17,8 @@ from jobs.models import Attempt, ComputeSite
 from jobs.registry import get_tool
 from jobs.services import cancel_job
 from jobs.states import JobState
+from storage import sums
+from storage.services.folders import folder_of
 from tests.jobs.backends.conftest import cluster_home, sshd  # noqa: F401 - fixtures
 from tests.jobs.conftest import drive, held_elsewhere, step
 
@@ -142,9 +144,9 @@ def test_copies_that_were_spoiled_are_not_taken(behave, away, root, monkeypatch)
     job = behave("write", data="data.txt")
     real = staging._verify
 
-    def spoil(target, sums):
+    def spoil(target, *rest):
         Path(target.folder / "data.txt").write_text("spoil")
-        real(target, sums)
+        real(target, *rest)
 
     monkeypatch.setattr(staging, "_verify", spoil)
     step(job)
@@ -196,6 +198,37 @@ def test_an_input_that_goes_away_while_it_is_summed_is_named(behave, away, root,
     monkeypatch.setattr(staging, "_digest", gone)
     step(job)
     assert job.failure["code"] == "input_missing"
+
+
+@pytest.fixture
+def noted(project, root):
+    """An input whose checksum was noted on its way in."""
+    path, data = root / "data.txt", b"declared" * (staging.LARGE_BYTES // 8)
+    path.write_bytes(data)
+    sums.note_placed(folder_of(project), path.name, sha256=hashlib.sha256(data).hexdigest())
+    return path
+
+
+def test_what_was_summed_on_its_way_in_is_not_read_again(behave, away, noted, monkeypatch, run_until_final):
+    real, read = staging._digest, []
+    monkeypatch.setattr(staging, "_digest", lambda path: read.append(path.name) or real(path))
+    assert run_until_final(behave("write", data=noted.name)).job_state is JobState.SUCCEEDED
+    assert read
+    assert noted.name not in read
+
+
+def test_an_input_that_the_disk_damaged_is_named(behave, away, noted, run_until_final):
+    then = noted.stat()
+    noted.write_bytes(b"DECLARED" * (staging.LARGE_BYTES // 8))
+    os.utime(noted, ns=(then.st_atime_ns, then.st_mtime_ns))
+    job = run_until_final(behave("write", data=noted.name))
+    assert job.failure["code"] == "input_changed"
+    assert noted.name in job.failure["message"]
+
+
+def test_an_input_that_was_changed_after_it_was_noted_is_read(behave, away, noted, run_until_final):
+    noted.write_bytes(b"longer" * staging.LARGE_BYTES)
+    assert run_until_final(behave("write", data=noted.name)).job_state is JobState.SUCCEEDED
 
 
 def test_odd_names_survive_the_journey(behave, away, root, run_until_final):
