@@ -48,11 +48,11 @@ def main(names: list[str]) -> int:
             if not names or name in names:
                 print(f"{name} …", flush=True)
                 results[name] = getattr(importlib.import_module(module), function)()
+                results.setdefault("days", {})[name] = datetime.datetime.now(datetime.UTC).date().isoformat()
                 print(json.dumps(results[name], indent=1), flush=True)
     results["machine"] = {
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": psutil.virtual_memory().total / 2**30,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     PAGE.write_text(report.page(results))

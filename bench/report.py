@@ -13,13 +13,12 @@ def page(results: Figures) -> str:
         "",
         "Written by `make bench`; the figures are in `bench/results.json`. "
         "The sides of each figure come from one run on one machine "
-        f"({machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['date']}): trust the ratios, "
-        "not the seconds.",
+        f"({machine['cores']} cores, {machine['memory_gb']:.0f} GB): trust the ratios, not the seconds.",
         "",
     ]
     for name, section in SECTIONS.items():
         if name in results:
-            lines += [*section(results[name]), ""]
+            lines += [*section(results[name]), "", f"Measured on {results['days'][name]}.", ""]
     return "\n".join(lines)
 
 
