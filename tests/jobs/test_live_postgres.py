@@ -13,6 +13,7 @@ from tests.postgres import Server, server_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 SERVICES = ("portal", "worker", "beat", "door")
+SESSIONS = "select sessions from pg_stat_database where datname = current_database()"
 ATTEMPTS = "select count(*) from jobs_attempt where job_id = %s"
 
 
@@ -63,6 +64,25 @@ def restarted(instance: LivePortolan, server: Server, meanwhile) -> None:
     wait_until(meanwhile, seconds=90, what="what happens meanwhile")
     server.start()
     wait_until(lambda: ready(instance) == 200, seconds=90, what="the portal's return")
+
+
+def test_requests_and_tasks_keep_their_connections(instance, server):
+    with instance.client() as api, psycopg.connect(server.url) as rows:
+        project = api.post("/projects/", json={"name": "Many"}).json()["id"]
+        jobs = f"/projects/{project}/jobs/"
+        write = {"tool": "behave", "inputs": {"act": "write"}}
+        assert api.post(jobs, json=write).status_code == 201
+        rows.autocommit = True
+        before = rows.execute(SESSIONS).fetchone()[0]
+        for _ in range(30):
+            assert api.post(jobs, json=write).status_code == 201
+
+        def over() -> bool:
+            return {one["state"] for one in api.get(jobs).json()["results"]} == {"succeeded"}
+
+        wait_until(over, seconds=90, what="their end")
+        # Each of these jobs is some requests and three tasks; a kept connection lives for a minute.
+        assert rows.execute(SESSIONS).fetchone()[0] - before < 20
 
 
 def test_jobs_go_on_once_when_the_database_is_restarted_at_submit_run_and_end(instance, server):

@@ -123,6 +123,16 @@ class SchedulerContract:
             self.until(lambda: not anybody())
         assert self.exit_of(spec)["cause"] == "cancelled"
 
+    def test_what_a_command_leaves_behind_ends_with_it(self, backend, make_spec):
+        left = "trap '' TERM; exec 3> alive < /dev/null > /dev/null 2>&1; echo > begun; while :; do sleep 1; done"
+        script = f'(setsid sh -c "{left}" &); until [ -e begun ]; do sleep 0.05; done'
+        spec = make_spec("sh", "-c", script)
+        with held_open(spec.cwd / "alive") as anybody:
+            self.ended(backend, backend.submit(spec))
+            self.until(lambda: not anybody())
+        assert (spec.cwd / "begun").exists()
+        assert self.exit_of(spec)["exit_code"] == 0
+
     def test_cancel_of_what_has_ended_is_fine(self, backend, make_spec):
         native_id = backend.submit(make_spec("true"))
         self.ended(backend, native_id)
