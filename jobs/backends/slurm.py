@@ -7,7 +7,7 @@ Times: see ``jobs.backends.slurm_words`` for the words. Version 20.11 or newer (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -78,7 +78,9 @@ class SlurmBackend(Backend):
     def poll(self, native_ids: Iterable[str]) -> dict[str, NativeObservation]:
         """One ``squeue`` for all, and one ``sacct`` for those it no longer shows."""
         wanted = list(dict.fromkeys(native_ids))
-        found = natives.matched(wanted, self._queue(), "_")
+        # Those that ended stay in the queue for minutes: their lines are not read again.
+        names = {natives.split(one)[1] for one in wanted}
+        found = natives.matched(wanted, self._queue(only=names), "_")
         missing = [one for one in wanted if one not in found and natives.split(one)[0]]
         if missing:
             found |= natives.matched(missing, self._accounted_for(missing), "_")
@@ -98,10 +100,10 @@ class SlurmBackend(Backend):
 
     # --- asking
 
-    def _queue(self, *filters: str) -> list[NativeObservation]:
+    def _queue(self, *filters: str, only: Container[str] | None = None) -> list[NativeObservation]:
         argv = ["squeue", "-h", "-r", "--me", "-t", "all", *filters, "-o", QUEUE]
         said = self.runner.checked(argv, seconds=SECONDS)
-        return [observation(*fields) for fields in _queue_lines(said)]
+        return [observation(*fields) for fields in _queue_lines(said) if only is None or fields[-1] in only]
 
     def _named(self, name: str) -> list[NativeObservation]:
         """Accounting is asked also when the queue knows one, so that the job that counts is found."""

@@ -101,14 +101,17 @@ def prepare(job: Job) -> None:
 def _next_attempt(job: Job) -> tuple[Attempt, list[int]]:
     """A new attempt and the elements it runs; or the one whose copying was cut, so that it goes on where it was."""
     does, indices = parts.to_do(job)
-    last = job.attempts.select_related("site").order_by("-number").first()
-    if last is not None and last.staged and last.site_id == job.site_id and not last.submitted_at and not last.ended_at:
-        last.job = job
-        if last.does == does and indices == [one.index for one in last.elements.all()]:
-            return last, indices
+    last = _newest(job)
+    if last is not None and _was_cut(last, job, does, indices):
+        return last, indices
     number = last.number + 1 if last is not None else 1
     staged = job.site.stages(folder_for(job).site)
     return Attempt(job=job, number=number, site=job.site, queue=job.queue, does=does, staged=staged), indices
+
+
+def _was_cut(last: Attempt, job: Job, does: Does, indices: Sequence[int]) -> bool:
+    copying = last.staged and last.site_id == job.site_id and not last.submitted_at and not last.ended_at
+    return copying and last.does == does and indices == [one.index for one in last.elements.all()]
 
 
 def _end_earlier(attempt: Attempt, places: Places) -> None:
@@ -181,10 +184,16 @@ def _submitted(backend: Backend, attempt: Attempt, specs: list[JobSpec]) -> list
 
 def latest(job: Job) -> Attempt:
     """The job's newest attempt."""
-    attempt = job.attempts.select_related("site").order_by("-number").first()
+    attempt = _newest(job)
     if attempt is None:
         raise NotFound("This job was not handed over to a site yet.", code="no_attempt")
-    attempt.job = job
+    return attempt
+
+
+def _newest(job: Job) -> Attempt | None:
+    attempt = job.attempts.order_by("-number").first()
+    if attempt is not None and attempt.site_id == job.site_id:
+        attempt.site = job.site  # which was read with the job
     return attempt
 
 
