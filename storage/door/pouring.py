@@ -1,13 +1,15 @@
-"""From a stream of chunks to the disk: writes of a mebibyte, one ahead of the network, never the whole body.
+"""From a stream of chunks to the disk: writes of a few mebibytes, one ahead of the network, never the whole body.
 
-At most two buffers are held for one request: one that fills while the other is written and, beside it, hashed. A buffer
-is ``WRITE_BYTES``, or less when so many requests are running that all buffers would take more than ``BUDGET_BYTES``.
+What is held for one request: the block that fills (see ``wire``), a buffer that gathers, and one that is written and,
+beside it, hashed. A buffer is ``MOST_BYTES`` from a fast client, because each costs two turns of threads; from a slow
+one ``WRITE_BYTES``; and less when so many requests run that all would take more than ``BUDGET_BYTES``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ from storage.door.threads import on_disk
 from storage.uploads.parts import Part
 from storage.uploads.slots import Slot
 
-WRITE_BYTES, LEAST_BYTES = 1024**2, 32 * 1024
+MOST_BYTES, WRITE_BYTES, LEAST_BYTES = 4 * 1024**2, 1024**2, 32 * 1024
+# Who fills a small buffer in this time is fast.
+FAST_SECONDS = 0.1
 # What all buffers of this process may hold together: with many clients at once each gets smaller ones.
 BUDGET_BYTES = 12 * 1024**2
 MOST_RUNNING = 1000
@@ -111,6 +115,8 @@ class Pour:
         self._held = 0
         self._writing: asyncio.Future[None] | None = None
         self._failed = False
+        self._handed = 0.0
+        self._durable = settings.UPLOAD_DURABILITY == "disk"
 
     async def take(self, chunks: AsyncIterator[Chunk]) -> None:
         """Every chunk is on its way; UserError ``too_long`` when they are more than what the upload lacks.
@@ -128,7 +134,9 @@ class Pour:
                     raise UserError("More bytes came than were announced.", code="too_long")
                 self._chunks.append(chunk)
                 self._held += len(chunk)
-                if self._held >= min(WRITE_BYTES, max(LEAST_BYTES, BUDGET_BYTES // (2 * _pouring))):
+                fast = time.monotonic() - self._handed < FAST_SECONDS
+                wanted = MOST_BYTES if fast else WRITE_BYTES
+                if self._held >= min(wanted, max(LEAST_BYTES, BUDGET_BYTES // (3 * _pouring))):
                     await self._hand_over()
         finally:
             _pouring -= 1
@@ -137,13 +145,12 @@ class Pour:
 
     async def settle(self, *, whole: bool) -> None:
         """The bytes are durable and, where a checksum came with them, right; else they are discarded."""
-        durable = settings.UPLOAD_DURABILITY == "disk"
         if self.checksum is None:
-            await on_disk(self.part.keep, durable=durable)
+            await on_disk(self.part.keep, durable=self._durable)
             return
         right = whole and self._own is not None and self._own.digest() == self.checksum.digest
         if right:
-            await on_disk(self.part.keep, durable=durable)
+            await on_disk(self.part.keep, durable=self._durable)
         else:
             self.running = self._before
             await on_disk(self.part.go_back, self.start)
@@ -159,6 +166,7 @@ class Pour:
         await self._written()
         if self._chunks:
             chunks, self._chunks, self._held = self._chunks, [], 0
+            self._handed = time.monotonic()
             self._writing = asyncio.ensure_future(self._keep(chunks))
 
     async def _written(self) -> None:
@@ -173,7 +181,7 @@ class Pour:
         self._failed = True
         hashing = asyncio.ensure_future(on_disk(self._note, chunks))
         try:
-            await on_disk(self.part.append, chunks)
+            await on_disk(self.part.append, chunks, durable=self._durable)
             self._failed = False
         finally:
             await hashing

@@ -38,8 +38,10 @@ from storage.paths import (
 AREA = "uploads"
 MOST_VECTORS = 1000  # IOV_MAX is 1024 on Linux
 READ_BYTES, COPY_BYTES = 1024**2, 256 * 1024**2
-_SYNC_FILE_RANGE_WRITE = 2
-_libc = ctypes.CDLL(None)
+# How far the disk may be behind what was written: the last and the last but one step of this size.
+BEHIND_BYTES = 16 * 1024**2
+_START, _WAIT = 2, 7  # flags of sync_file_range(2)
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +139,16 @@ class Part:
         self._guard = threading.Lock()
         self.offset = os.fstat(fd).st_size
 
-    def append(self, chunks: Sequence[bytes | memoryview]) -> None:
-        """``chunks`` are at the end of the part; on an error the offset says how many of them are."""
+    def append(self, chunks: Sequence[bytes | memoryview], *, durable: bool = False) -> None:
+        """``chunks`` are at the end of the part; on an error the offset says how many of them are.
+
+        ``durable``: see ``write_back``.
+        """
         with self._guard, plain_errors("the upload"):
             fd, begin = self._open_fd(), self.offset
             for written in write_all(fd, chunks, begin):
                 self.offset += written
-            start_writeback(fd, begin, self.offset - begin)
+            write_back(fd, begin, self.offset, durable=durable)
 
     def take_from(self, other: int, at: int) -> None:
         """The bytes of the open file ``other`` from ``at`` on follow; the kernel moves them, or shares their blocks."""
@@ -310,9 +315,25 @@ def _write(fd: int, views: list[memoryview], at: int) -> int:
         ) from error
 
 
-def start_writeback(fd: int, at: int, count: int) -> None:
-    """The kernel begins to bring these bytes to the disk, so that the fsync that comes later finds little to do."""
-    _libc.sync_file_range(fd, ctypes.c_int64(at), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE)
+def write_back(fd: int, begin: int, end: int, *, durable: bool) -> None:
+    """The kernel begins to bring [begin, end) to the disk, so that the fsync that comes later finds little to do.
+
+    With ``durable`` the disk is also never far behind: what lies before the last two steps of ``BEHIND_BYTES`` is there
+    and no longer takes memory, so that a large file does not push everything else out of it.
+    """
+    _sync_range(fd, begin, end, _START)
+    behind = (end // BEHIND_BYTES - 2) * BEHIND_BYTES
+    if durable and behind >= 0 and end // BEHIND_BYTES > begin // BEHIND_BYTES:
+        _sync_range(fd, behind, behind + BEHIND_BYTES, _WAIT)
+        os.posix_fadvise(fd, behind, BEHIND_BYTES, os.POSIX_FADV_DONTNEED)
+
+
+def _sync_range(fd: int, begin: int, end: int, flags: int) -> None:
+    """Raises what the disk said, because it says it only once: a later fsync would be told that all is well."""
+    if _libc.sync_file_range(fd, ctypes.c_int64(begin), ctypes.c_int64(end - begin), flags):
+        number = ctypes.get_errno()
+        if number in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise OSError(number, os.strerror(number))
 
 
 def _copy_range(source: int, target: int, at: int, to: int) -> int:

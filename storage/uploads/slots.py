@@ -19,7 +19,7 @@ from uuid import UUID
 
 from common.errors import NotFound, StateConflict, Unavailable, UserError
 from storage.paths import Inner, ensure_dir, inner, open_beneath, plain_errors, remove_beneath
-from storage.uploads.parts import AREA, open_part, start_writeback, sync_dir, write_all
+from storage.uploads.parts import AREA, open_part, sync_dir, write_all, write_back
 
 MOST_SLOTS = 64
 RECORD_BYTES = 256
@@ -138,13 +138,16 @@ class Slot:
         self.start, self.length, self.offset = state.start, state.length, state.offset
         self.digest = ""
 
-    def append(self, chunks: Sequence[bytes | memoryview]) -> None:
-        """``chunks`` are behind the part's bytes; on an error the offset says how many of them are."""
+    def append(self, chunks: Sequence[bytes | memoryview], *, durable: bool = False) -> None:
+        """``chunks`` are behind the part's bytes; on an error the offset says how many of them are.
+
+        ``durable``: see ``parts.write_back``.
+        """
         with self._guard, plain_errors("the upload"):
-            fd, begin = self._open_fd(), self.offset
-            for written in write_all(fd, chunks, self.start + self.offset):
+            fd, begin = self._open_fd(), self.start + self.offset
+            for written in write_all(fd, chunks, begin):
                 self.offset += written
-            start_writeback(fd, self.start + begin, self.offset - begin)
+            write_back(fd, begin, self.start + self.offset, durable=durable)
 
     def keep(self, *, durable: bool) -> None:
         """The record says the offset: its bytes outlive this process, and with ``durable`` a power cut."""

@@ -1,8 +1,10 @@
 """An upload's bytes on disk: offset, lock, unverified bytes, placing."""
 
+import ctypes
 import errno
 import hashlib
 import os
+import types
 import uuid
 from pathlib import Path
 
@@ -126,3 +128,32 @@ def test_broken_notes_are_unavailable_not_a_crash(made):
     (made[0] / f".portolan/uploads/{made[1]}.json").write_text("{")
     with pytest.raises(Unavailable):
         parts.read_info(*made)
+
+
+def test_disk_is_never_far_behind_an_upload_and_what_it_has_takes_no_memory(made, monkeypatch):
+    waited, dropped = [], []
+    monkeypatch.setattr(parts, "BEHIND_BYTES", 10)
+    monkeypatch.setattr(parts, "_sync_range", lambda fd, begin, end, flags: waited.append((begin, end, flags)))
+    monkeypatch.setattr(parts.os, "posix_fadvise", lambda fd, at, count, advice: dropped.append((at, at + count)))
+    part = parts.lock_part(*made)
+    for _ in range(8):
+        part.append([b"12345"], durable=True)
+    assert [(begin, end) for begin, end, flags in waited if flags == parts._WAIT] == [(0, 10), (10, 20), (20, 30)]
+    assert dropped == [(0, 10), (10, 20), (20, 30)]
+    part.append([b"12345" * 3])
+    assert len(dropped) == 3
+    part.close()
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.EIO, "storage_error"), (errno.ENOSPC, "disk_full")])
+def test_what_the_disk_says_of_bytes_it_could_not_take_is_told(made, monkeypatch, number, code):
+    def refuse(fd, at, count, flags) -> int:
+        ctypes.set_errno(number)
+        return -1
+
+    monkeypatch.setattr(parts, "_libc", types.SimpleNamespace(sync_file_range=refuse))
+    part = parts.lock_part(*made)
+    with pytest.raises(Unavailable) as raised:
+        part.append([b"12345"])
+    assert raised.value.code == code
+    part.close()
