@@ -29,20 +29,15 @@ class Body:
     begun: bool = False
 
     async def chunks(self) -> AsyncIterator[Chunk]:
-        """The chunks in order; Cut when the client is gone, or silent for half a minute."""
-        loop = asyncio.get_running_loop()
-        heard = loop.time()
-        try:
-            async with asyncio.timeout(SILENCE_SECONDS) as limit:
-                while not self.ended:
+        """The chunks in order; Cut when the client is gone, or silent for half a minute while it is waited for."""
+        while not self.ended:
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS):
                     chunk = await self._next()
-                    if loop.time() - heard > 1:
-                        heard = loop.time()
-                        limit.reschedule(heard + SILENCE_SECONDS)
-                    if chunk:
-                        yield chunk
-        except TimeoutError as error:
-            raise Cut(silent=True) from error
+            except TimeoutError as error:
+                raise Cut(silent=True) from error
+            if chunk:
+                yield chunk
 
     async def drain(self) -> None:
         """A small rest of the body was read and dropped, so that the client gets to read the answer."""

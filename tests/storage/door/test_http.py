@@ -1,12 +1,13 @@
 """Requests and replies of the door, without a network."""
 
 import asyncio
+import threading
 
 import pytest
 
 from storage.door import http
 from storage.door.http import Body, request_of
-from storage.door.pouring import Cut, RunningHashes
+from storage.door.pouring import LEAST_BYTES, Cut, Pour, RunningHashes
 
 
 def messages(*told: dict):
@@ -83,3 +84,25 @@ def test_running_hash_is_of_no_use_when_another_process_has_written_meanwhile():
     kept = RunningHashes()
     kept.put("a", 3, 1, kept.take("a", 0, 1))
     assert kept.take("a", 3, 2) is None
+
+
+def test_disk_that_stalls_is_no_silence_of_the_client(monkeypatch):
+    monkeypatch.setattr(http, "SILENCE_SECONDS", 0.05)
+    goes_on, written = threading.Event(), []
+
+    class Stalled:
+        offset = 0
+
+        def append(self, chunks, *, durable):
+            assert goes_on.wait(30)
+            written.extend(bytes(chunk) for chunk in chunks)
+
+    async def pour() -> None:
+        body = Body(receive=messages(*[part(bytes([n]) * LEAST_BYTES) for n in range(3)], part(b"end", more=False)))
+        monkeypatch.setattr("storage.door.pouring.WRITE_BYTES", LEAST_BYTES)
+        # The clock of a silent client would have rung twice before the disk takes its first byte.
+        asyncio.get_running_loop().call_later(2 * http.SILENCE_SECONDS, goes_on.set)
+        await Pour(Stalled(), size=10**6, running=None, checksum=None).take(body.chunks())
+
+    asyncio.run(pour())
+    assert b"".join(written) == b"".join(bytes([n]) * LEAST_BYTES for n in range(3)) + b"end"
