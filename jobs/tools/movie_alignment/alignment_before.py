@@ -41,7 +41,7 @@ def before_alignment(path: Path, *, first: int, last: int, group: int, gain: Arr
     amplitudes: Array | None = None
     for size, some in _groups(path, first, last, group):
         if size == group or amplitudes is None:
-            found = _amplitudes(some if gain is None else some * gain)
+            found = _amplitudes(some.copy() if gain is None else some * gain)
             amplitudes = found if amplitudes is None else np.add(amplitudes, found, out=amplitudes)
         counts = some if counts is None else np.add(counts, some, out=counts)
     average = counts if gain is None else counts * gain
@@ -68,11 +68,15 @@ def _groups(path: Path, first: int, last: int, size: int) -> Iterator[tuple[int,
 
 
 def _amplitudes(image: Array) -> Array:
-    """Return the half of the amplitude spectrum that a real image has, of its middle square of even side."""
+    """Return the half of the amplitude spectrum that a real image has, of its middle square of even side.
+
+    The image is changed: nothing as large is made anew where it need not be.
+    """
     side = min(image.shape) // 2 * 2
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
     square = image[top : top + side, left : left + side]
-    found: Array = np.abs(scipy.fft.rfft2(square - square.mean(), overwrite_x=True))
+    square -= square.mean()
+    found: Array = np.abs(scipy.fft.rfft2(square))
     return found
 
 
@@ -94,7 +98,7 @@ def _centred(half: Array, side: int) -> Array:
     count = n // factor // 2 * 2
     before = count // 2 * factor + factor // 2
     kept = np.roll(whole, (before, before), (0, 1))[: count * factor, : count * factor]
-    return kept.reshape(count, factor, count, factor).mean(axis=(1, 3)) if factor > 1 else kept
+    return kept.reshape(count, factor, -1).mean(axis=1).reshape(count, count, factor).mean(axis=2)
 
 
 def check_orientation(movie: Movie, counts: Array, gain: Array) -> None:
