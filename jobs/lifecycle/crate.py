@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from jobs.lifecycle.parts import LOGS
 from jobs.lifecycle.places import Places, read_head, write_json
 from jobs.lifecycle.starting import COMMAND_FILE, INPUTS_FILE, MERGE_FILE, STDERR, STDOUT, input_paths
 from jobs.models import Attempt, Job, Result
-from jobs.provenance import CrateFile, Run, crate_of, summed
+from jobs.provenance import CrateFile, Run, all_summed, crate_of
 from jobs.registry import ToolInfo
 from jobs.results import software_in
 
@@ -62,24 +63,22 @@ def _software(info: ToolInfo, places: Places) -> dict[str, str]:
 
 
 def _inputs(job: Job, places: Places) -> list[CrateFile]:
-    found, left = [], INPUT_BYTES
-    for item in input_paths(job):
-        path = places.path(item["path"])
-        summable = item.get("class") == "File"
-        digest = summed(path, left) if summable else ""
-        size = int(item.get("size") or 0)
-        left -= size
-        found.append(
-            CrateFile(
-                path=_from_crate(str(item["path"]), places),
-                name=str(item["path"]),
-                size=size,
-                sha256=digest,
-                is_folder=not summable,
-                note=_changed(path, item),
-            )
+    items = input_paths(job)
+    sizes = [int(item.get("size") or 0) for item in items]
+    paths = [places.path(item["path"]) for item in items]
+    left = (INPUT_BYTES - before for before in accumulate(sizes, initial=0))
+    sums = all_summed(paths, left)  # a folder has none
+    return [
+        CrateFile(
+            path=_from_crate(str(item["path"]), places),
+            name=str(item["path"]),
+            size=size,
+            sha256=sha256,
+            is_folder=item.get("class") != "File",
+            note=_changed(path, item),
         )
-    return found
+        for item, size, path, sha256 in zip(items, sizes, paths, sums, strict=True)
+    ]
 
 
 def _changed(path: Path, item: dict[str, Any]) -> str:

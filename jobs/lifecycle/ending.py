@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from jobs.lifecycle.starting import STDERR, command_for, keep_out, latest
 from jobs.lifecycle.watching import note_progress
 from jobs.lifecycle.weighing import weighed, without_evidence
 from jobs.models import Attempt, Job, Result
-from jobs.provenance import summed
+from jobs.provenance import all_summed
 from jobs.registry import ToolInfo, get_tool
 from jobs.repairs import RETRIED
 from jobs.results import Failure, failure_of, found_outputs, full_disk
@@ -108,7 +109,7 @@ def _is_full(places: Places) -> bool:
 
 def succeed(job: Job, attempt: Attempt, info: ToolInfo, places: Places, outputs: dict[str, Any]) -> None:
     """Outputs are under their final names, the crate is written, and job and results say so."""
-    results = [_result(job, places, one) for one in found_outputs(info, outputs)]
+    results = _results(job, places, list(found_outputs(info, outputs)))
     write_json(places.root, f"{places.folder}/{OUTPUTS_FILE}", _told(outputs, places))
     write_crate(job, attempt, info, places, results)
     parts.drop_work(job, places)
@@ -295,18 +296,23 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _result(job: Job, places: Places, one: Any) -> Result:
-    path = Path(one.path)
+def _results(job: Job, places: Places, found: list[Any]) -> list[Result]:
+    files = [Path(one.path) for one in found if not one.is_folder]
+    sums = dict(zip(files, all_summed(files, repeat(HASH_BYTES)), strict=True))
+    return [_result(job, places, one, sums.get(Path(one.path), "")) for one in found]
+
+
+def _result(job: Job, places: Places, one: Any, sha256: str) -> Result:
     return Result(
         job=job,
         output=one.output[:100],
         position=one.position,
         title=one.title,
-        path=str(path.relative_to(places.root)),
+        path=str(Path(one.path).relative_to(places.root)),
         viewer=one.viewer,
         format=one.format,
         size=one.size,
-        sha256="" if one.is_folder else summed(path, HASH_BYTES),
+        sha256=sha256,
     )
 
 

@@ -124,7 +124,7 @@ def _follow(attempt: Attempt, said: list[NativeObservation], lost: list[Element]
     told = running or waiting
     if told is not None and told.word != attempt.last_word:
         Attempt.objects.filter(pk=attempt.pk).update(last_word=told.word[:100])
-    if said:
+    if said and (attempt.last_seen_at is None or now - attempt.last_seen_at > SEEN_EVERY):
         Attempt.objects.filter(pk=attempt.pk).update(last_seen_at=now)
     if running and attempt.began_at is None:
         Attempt.objects.filter(pk=attempt.pk).update(began_at=now)
