@@ -24,7 +24,7 @@ ROUNDS = int(os.environ.get("BENCH_MOVIES_ROUNDS", "1"))
 LARGE = Plan(count=1, frames=16, size=2048, particles=16)
 WORKERS = 2
 SECONDS = 1800
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 1.0
 OPTICS = (
     "data_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\n_rlnMicrographOriginalPixelSize #3\n"
     "_rlnVoltage #4\n_rlnSphericalAberration #5\n_rlnAmplitudeContrast #6\nopticsGroup1 1 1.77 300.0 2.7 0.1\n\n\n"

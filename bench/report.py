@@ -59,9 +59,10 @@ def _scatter(found: Figures) -> list[str]:
     return [
         f"## Movie alignment of {found['movies']} movies on {found['workers']} workers",
         "",
-        f"By REST from submitting to visible results, split into {elements} elements and merged, against "
-        f"`mpirun -n {found['workers']} relion_run_motioncorr_mpi` with the same movies and parameters on the same "
-        f"cores; the best of {found['rounds']}. All else of Portolan runs on these cores as well.",
+        "By REST from submitting to visible results, for which the job is asked once a second, split into "
+        f"{elements} elements and merged, against `mpirun -n {found['workers']} relion_run_motioncorr_mpi` with the "
+        f"same movies and parameters on the same cores; the best of {found['rounds']}. All else of Portolan runs on "
+        "these cores as well.",
         "",
         "| | frames | RELION | through the gateway | |",
         "|---|---|---|---|---|",
