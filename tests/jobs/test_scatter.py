@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -150,7 +151,9 @@ def test_an_element_that_was_never_seen_running_tells_how_long_it_ran(
         told = [one.evidence["started_at"], one.evidence["ended_at"]]
         assert [one.began_at.timestamp(), one.ended_at.timestamp()] == pytest.approx(told)
     table = browser_of(contributor).get(f"/jobs/{job.pk}/").text.partition('aria-label="Elements of the job"')[2]
-    assert '<td class="small">–</td>' not in table.partition("</table>")[0]
+    ran = re.findall(r'<td class="small">([^<]*)</td>\s*<td class="small"><a', table.partition("</table>")[0])
+    assert len(ran) == job.elements
+    assert "–" not in ran
 
 
 def test_starting_again_runs_all_elements(files, tally, contributor, root, run_until_final):
