@@ -129,7 +129,9 @@ class JobViewSet(GenericViewSet):
     @extend_schema(operation_id="jobs_get", summary="One job", tags=["jobs"])
     def retrieve(self, request: Request, job_id: UUID) -> Response:
         """The job: where it stands and why. It is over when ``final`` is true."""
-        return Response(JobSerializer(services.get_job(person(request), Action.VIEW, job_id)).data)
+        user = person(request)
+        job = services.get_job(user, Action.VIEW, job_id)
+        return Response(JobSerializer(job, context={"repairs": services.repairs(job, user)}).data)
 
     @extend_schema(operation_id="jobs_cancel", summary="Cancel a job", tags=["jobs"], request=None)
     def cancel(self, request: Request, job_id: UUID) -> Response:

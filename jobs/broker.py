@@ -34,7 +34,8 @@ SCALED = {"cores": "cores", "memory_mb": "MB of memory"}
 class Ask:
     """What is to be placed: ``bytes`` of inputs lie at ``storage``; ``site`` and ``queue`` are the person's wish.
 
-    ``without`` is a site that is not weighed. ``split`` is how the job runs on sites that take ``arrays`` (their keys).
+    ``without`` is a site that is not weighed, ``stays`` a site and a queue to be kept where they can. ``split`` is
+    how the job runs on sites that take ``arrays`` (their keys).
     """
 
     tool: ToolInfo
@@ -45,6 +46,7 @@ class Ask:
     site: str | None = None
     queue: str | None = None
     without: str = ""
+    stays: tuple[str, str] | None = None
     split: Split | None = None
     arrays: frozenset[UUID] = frozenset()
 
@@ -113,11 +115,13 @@ def choose(ask: Ask) -> Choice:
     if ask.queue and not any(one.queue.name == ask.queue for one in found if ask.site in (None, "", one.site.name)):
         raise UserError(f"There is no queue “{ask.queue}” there.", code="unknown_queue", field="queue")
     meant = [one for one in found if ask.site in (None, "", one.site.name) and ask.queue in (None, "", one.queue.name)]
-    able = sorted((one for one in meant if not one.refused), key=lambda one: one.rank)
+    able = sorted((one for one in meant if not one.refused), key=lambda one: (*_moves(ask, one), *one.rank))
     if not able:
         raise _none_of(meant, ask)
     best = able[0]
     why = "chosen by you" if ask.site else "chosen" if len(able) > 1 else "the only one that can"
+    if ask.stays and not any(_moves(ask, best)):
+        why = "it stays there"
     best = replace(best, notes=[f"{why[:1].upper()}{why[1:]}.", *best.notes])
     others = [one for one in found if (one.site.pk, one.queue.name) != (best.site.pk, best.queue.name)]
     return Choice(
@@ -127,6 +131,12 @@ def choose(ask: Ask) -> Choice:
         weighed=[best.told(chosen=True), *(one.told(chosen=False) for one in others)],
         elements=best.elements,
     )  # fmt: skip
+
+
+def _moves(ask: Ask, one: Candidate) -> tuple[bool, bool]:
+    """Whether the job would leave its site, and its queue; neither where it need not stay."""
+    site, queue = ask.stays or (one.site.name, one.queue.name)
+    return one.site.name != site, one.queue.name != queue
 
 
 def weigh(ask: Ask) -> list[Candidate]:

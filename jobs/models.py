@@ -287,11 +287,17 @@ class Attempt(UUIDModel):
 
 
 class Element(UUIDModel):
-    """One try of one element of a job's array. Its row in the last attempt that had it tells where it stands."""
+    """One try of one element of a job's array. Its newest row in the last attempt that had it tells where it stands.
+
+    ``before`` is the try before it, where the rows were read together.
+    """
 
     attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="elements")
     index = models.PositiveIntegerField(help_text="In the job, from 0 on.")
     place = models.PositiveIntegerField(help_text="In the attempt's array, from 0 on.")
+    retry = models.PositiveIntegerField(
+        default=0, help_text="0 in the array; else the how manieth job of its own that tries it again beside it."
+    )
     state = models.CharField(max_length=10, choices=ElementState.choices, default=ElementState.WAITING)
     native_id = models.CharField(max_length=120, blank=True)
     last_word = models.CharField(max_length=100, blank=True)
@@ -304,13 +310,16 @@ class Element(UUIDModel):
     failure: models.JSONField = models.JSONField(default=dict, blank=True, help_text="{code, message, hint, input}")
 
     class Meta:
-        ordering: ClassVar = ["place"]
-        constraints: ClassVar = [models.UniqueConstraint(fields=["attempt", "index"], name="element_once_an_attempt")]
+        ordering: ClassVar = ["place", "retry"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["attempt", "index", "retry"], name="element_try_once")]
+
+    before: Element | None = None
 
     @property
     def native_name(self) -> str:
         """The scheduler's name of it, the same at every call."""
-        return element_name(self.attempt.native_name, self.place)
+        name = element_name(self.attempt.native_name, self.place)
+        return f"{name}-r{self.retry}" if self.retry else name
 
     @property
     def number(self) -> int:

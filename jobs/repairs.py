@@ -44,11 +44,12 @@ class FailedPhase(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """One thing that can be done; ``words`` say what it does to this job."""
+    """One thing that can be done; ``words`` say what it does to this job, or why it is not ``possible`` now."""
 
     action: Action
     title: str
     words: str
+    possible: bool = True
 
 
 CLASSES = {

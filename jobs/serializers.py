@@ -49,7 +49,8 @@ class RepairSerializer(serializers.Serializer):
 
     action = serializers.CharField()
     title = serializers.CharField()
-    words = serializers.CharField(help_text="What it does to this job.")
+    words = serializers.CharField(help_text="What it does to this job, of one job also where it would go and why.")
+    possible = serializers.BooleanField(help_text="False when no site can do it now; `words` say why.")
 
 
 class JobSerializer(serializers.ModelSerializer):
@@ -105,8 +106,10 @@ class JobSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
     @extend_schema_field(RepairSerializer(many=True))
-    def get_repairs(self, job: Job) -> list[dict[str, str]]:
+    def get_repairs(self, job: Job) -> list[dict[str, object]]:
         """The likeliest help first."""
+        if "repairs" in self.context:
+            return [asdict(one) for one in self.context["repairs"]]
         if job.job_state is not JobState.FAILED:
             return []
         return [
@@ -216,6 +219,7 @@ class ElementSerializer(serializers.ModelSerializer):
 
     number = serializers.IntegerField(read_only=True, help_text="From 1 on, in the order of the files.")
     attempt = serializers.IntegerField(source="attempt.number", read_only=True)
+    retry = serializers.IntegerField(read_only=True, help_text="How often it was tried again beside the others.")
     state = serializers.ChoiceField(choices=ElementState.choices, read_only=True)
     word = serializers.CharField(source="last_word", read_only=True, help_text="The scheduler's own, as last heard.")
     failure = serializers.DictField(read_only=True, help_text="{code, message, hint, input} of one that failed.")
@@ -223,8 +227,8 @@ class ElementSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Element
-        fields = ("number", "state", "attempt", "native_id", "word", "exit_code", "signal", "failure", "failure_class",
-                  "began_at", "ended_at")  # fmt: skip
+        fields = ("number", "state", "attempt", "retry", "native_id", "word", "exit_code", "signal", "failure",
+                  "failure_class", "began_at", "ended_at")  # fmt: skip
         read_only_fields = fields
 
     def get_failure_class(self, element: Element) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.errors import PortolanError
-from jobs import site_rows
+from jobs import site_fields, site_rows
 from jobs.models import ComputeSite
 from jobs.registry import tools
 from jobs.site_rows import Row
@@ -47,7 +46,8 @@ class SiteForm:
     def wrongs(self) -> Iterator[tuple[str, str, str]]:
         """The id of each wrong field, its title, and what is wrong."""
         for name, words in self.errors.items():
-            yield name, TITLES.get(name, name), words
+            setting = site_fields.EVERY.get(name)
+            yield name, setting.title if setting else TITLES.get(name, name), words
         for kind, title, rows in (("queues", "Queue", self.queues), ("tools", "Tool setup", self.tools)):
             for row in rows:
                 for name, words in row.errors.items():
@@ -57,6 +57,20 @@ class SiteForm:
     def wrong(self) -> bool:
         """True when something has to be changed before it can be saved."""
         return any(True for _ in self.wrongs())
+
+    @property
+    def scheduler_settings(self) -> list[dict[str, Any]]:
+        """The fields for what the schedulers take, as the page shows them."""
+        return [self._shown(one) for one in site_fields.SCHEDULER]
+
+    @property
+    def runner_settings(self) -> list[dict[str, Any]]:
+        """The fields for where the scheduler's commands run."""
+        return [self._shown(one) for one in site_fields.RUNNER]
+
+    def _shown(self, one: site_fields.Setting) -> dict[str, Any]:
+        kind = site_fields.KINDS.get(one.kind, "text")
+        return {"setting": one, "kind": kind, "text": self.texts[one.id], "wrong": self.errors.get(one.id, "")}
 
     @property
     def known_tools(self) -> list[tuple[str, str]]:
@@ -69,9 +83,9 @@ def form_of(site: ComputeSite | None) -> SiteForm:
     """The form filled with the site, or as a new one begins."""
     if site is None:
         return SiteForm(texts={"scheduler": "slurm", "cores": 1, "memory_mb": 2048, "enabled": True,
-                               "open_to_all": True, "settings": "{}"})  # fmt: skip
+                               "open_to_all": True, **site_fields.texts_of({})})  # fmt: skip
     texts: dict[str, Any] = {name: getattr(site, name) for name in (*NUMBERS, *TEXTS, *CHECKS)}
-    texts["settings"] = json.dumps(site.settings, indent=2, ensure_ascii=False)
+    texts |= site_fields.texts_of(site.settings)
     texts["shares"] = "\n".join(one.name for one in site.shares.all())
     texts["people"] = "\n".join(one.username for one in site.people.all())
     texts["groups"] = "\n".join(str(one.pk) for one in site.groups.all())
@@ -82,8 +96,8 @@ def form_of(site: ComputeSite | None) -> SiteForm:
 def typed(post: Mapping[str, str], *, new: bool) -> SiteForm:
     """The form as it was sent: checked, or with one row more or less when a button for that was pressed."""
     act, kind, number = _pressed(post.get("act", ""))
-    texts: dict[str, Any] = {name: post.get(name, "") for name in (*NUMBERS, *TEXTS, *LINES, "settings", "name")}
-    texts |= {name: name in post for name in CHECKS}
+    texts: dict[str, Any] = {name: post.get(name, "") for name in (*NUMBERS, *TEXTS, *LINES, "name")}
+    texts |= {name: name in post for name in CHECKS} | site_fields.sent(post)
     removed = number if act == "remove" else ""
     queues = site_rows.sent(post, "queues", site_rows.QUEUE, without=removed if kind == "queues" else "")
     installed = site_rows.sent(post, "tools", site_rows.TOOL, without=removed if kind == "tools" else "")
@@ -115,11 +129,7 @@ def _checked(form: SiteForm, *, new: bool) -> SiteForm:
     data |= {name: texts[name].split() for name in LINES}
     queues, data["queues"] = site_rows.checked_queues(form.queues)
     installed, data["installed"] = site_rows.checked_tools(form.tools)
-    errors: dict[str, str] = {}
-    try:
-        data["settings"] = json.loads(texts["settings"].strip() or "{}")
-    except ValueError as wrong:
-        errors["settings"] = f"This is no JSON: {wrong}."
+    data["settings"], errors = site_fields.checked(data["scheduler"], texts)
     if not new:
         data.pop("name")
     checked = NewSiteSerializer(data=data) if new else ChangeSiteSerializer(data=data)

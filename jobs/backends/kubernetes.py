@@ -8,6 +8,7 @@ Nothing newer than Kubernetes 1.20 is used. The image needs ``sh``, grep and cor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ GRACE_SECONDS = 15
 OWNER, NAME = "app.kubernetes.io/managed-by", "portolan/attempt"
 PAGE = 500
 T = TypeVar("T")
+Access = tuple[Path, str, str]
 
 _OFTEN = "Look at the image and the secrets of the site; the operator has to change something."
 _WAITS: dict[str, str] = {
@@ -79,6 +81,16 @@ class KubernetesOptions:
     user: int | None = None
     group: int | None = None
     node_selector: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def access(self) -> Access:
+        """What tells one client from another."""
+        return self.kubeconfig, self.context, self.namespace
+
+
+# A client keeps its connections, and reading certificates for a new one takes longer than most calls. The stamp is that
+# of the process and of the kubeconfig.
+_kept: dict[Access, tuple[tuple[int, ...], Client]] = {}
 
 
 class KubernetesBackend(Backend):
@@ -184,14 +196,27 @@ class KubernetesBackend(Backend):
         """What ``act`` returned; ApiError for what the API server refused, SiteUnavailable for all else."""
         try:
             return act(self._client())
-        except ApiError:
+        except ApiError as error:
+            if error.response.status_code == 401:  # the credentials may have been renewed where they come from
+                _kept.pop(self.options.access, None)
             raise
         except (ConfigError, httpx2.HTTPError, OSError) as error:
+            _kept.pop(self.options.access, None)
             raise SiteUnavailable(f"Kubernetes did not answer: {error or type(error).__name__}") from error
         except (ValueError, TypeError, AttributeError, KeyError) as error:
+            _kept.pop(self.options.access, None)
             raise SiteUnavailable(f"Kubernetes gave an answer that can't be read: {error}") from error
 
     def _client(self) -> Client:
+        """The client that this process keeps for the site; another one once its kubeconfig has changed."""
+        told = os.stat(self.options.kubeconfig)
+        stamp = (os.getpid(), told.st_ino, told.st_mtime_ns, told.st_size)
+        known = _kept.get(self.options.access)
+        if known is None or known[0] != stamp:
+            known = _kept[self.options.access] = (stamp, self._new_client())
+        return known[1]
+
+    def _new_client(self) -> Client:
         config = KubeConfig.from_file(self.options.kubeconfig).get(self.options.context or None)
         if config is None:
             raise SiteUnavailable(f"{self.options.kubeconfig} has no usable context.")

@@ -44,6 +44,8 @@ MODULE = "jobs.backends.local"
 START_SECONDS = 20
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 Json = dict[str, Any]
+# As on a cluster's node: the operator's lines may have changed the search path.
+_KNOWN = 'command -v -- "$1" >/dev/null 2>&1 || { echo "There is no program $1 on this machine." >&2; exit 127; }'
 
 
 class _State:
@@ -113,7 +115,7 @@ class _State:
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **threads, **spec.environment}
         return {
             "name": spec.name,
-            "argv": spec.argv,
+            "argv": _with_setup(spec),
             "cwd": str(spec.cwd),
             "control": str(spec.control),
             "state": str(self._folder(spec.name)),
@@ -315,6 +317,14 @@ class LocalBackend(_State, Backend):
         else:
             word, reason = "supervisor gone", "The process that watched the job was killed, so the job was ended."
         return NativeObservation(native_id=name, word=word, phase=Phase.LOST, reason=reason)
+
+
+def _with_setup(spec: JobSpec) -> list[str]:
+    """The command, after the operator's lines where there are any; the shell then becomes the command."""
+    if not spec.setup:
+        return spec.argv
+    lines = [*spec.setup, _KNOWN, 'exec "$@"']
+    return ["/bin/sh", "-c", "\n".join(lines), "sh", *spec.argv]
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from common.errors import Forbidden, NotFound, PortolanError, QuotaExceeded, StateConflict, Unavailable, UserError
+from common.errors import Forbidden, NotFound, QuotaExceeded, StateConflict, Unavailable, UserError
 from jobs.backends.base import SiteUnavailable
-from jobs.lifecycle import ending, starting
+from jobs.lifecycle import again, ending, starting
 from jobs.lifecycle.canary import due as canaries_due
 from jobs.lifecycle.canary import tend as tend_canary
 from jobs.lifecycle.locks import only_one
@@ -41,7 +41,7 @@ def advance(job_id: UUID | str) -> Job | None:
     with only_one(UUID(str(job_id))) as mine:
         job = _read(job_id) if mine else None
         for _ in range(MOST_STEPS):
-            step = STEPS.get(job.job_state) if job else None
+            step = _step_of(job) if job else None
             if job is None or step is None:
                 break
             before = job.state
@@ -51,6 +51,13 @@ def advance(job_id: UUID | str) -> Job | None:
             if not done or job is None or job.state == before:
                 break
     return job
+
+
+def _step_of(job: Job) -> Callable[[Job], None] | None:
+    """What a worker has to do for the job now; of one that is at its site only what its elements ask for."""
+    if job.elements and job.job_state in again.AT_SITE:
+        return again.try_again
+    return STEPS.get(job.job_state)
 
 
 def _read(job_id: UUID | str) -> Job | None:
@@ -72,25 +79,19 @@ def _done(step: Callable[[Job], None], job: Job) -> bool:
 
 
 def _went_wrong(step: Callable[[Job], None], job: Job, problem: Exception) -> bool:
-    try:
-        raise problem
-    except StateConflict:
+    """What the problem means for the job was done; the answer is that of ``_done``."""
+    if isinstance(problem, StateConflict):
         return True
-    except (SiteUnavailable, Unavailable) as problem:
+    if isinstance(problem, UserError | NotFound | Forbidden | QuotaExceeded):
+        field = (problem.field or "").removeprefix("inputs.")
+        ending.fail(job, Failure(code=problem.code, message=problem.message, hint=problem.hint, input=field))
+        return True
+    if isinstance(problem, SiteUnavailable | Unavailable):
         _note(job, f"{problem} It is tried again.")
-        return False
-    except (UserError, NotFound, Forbidden, QuotaExceeded) as wrong:
-        return _failed(job, wrong)
-    except Exception:
-        log.exception("job %s: the step %s broke", job.pk, step.__name__)
+    else:
+        log.error("job %s: the step %s broke", job.pk, step.__name__, exc_info=problem)
         _note(job, "The portal itself made an error here; the operator's log has it. It is tried again.")
-        return False
-
-
-def _failed(job: Job, wrong: PortolanError) -> bool:
-    field = (wrong.field or "").removeprefix("inputs.")
-    ending.fail(job, Failure(code=wrong.code, message=wrong.message, hint=wrong.hint, input=field))
-    return True
+    return False
 
 
 def _note(job: Job, words: str) -> None:

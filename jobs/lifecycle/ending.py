@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from common.errors import QuotaExceeded, Unavailable
 from jobs.backends import supervisor
-from jobs.backends.base import Backend, Phase, SiteUnavailable, element_name
+from jobs.backends.base import Backend, Phase, SiteUnavailable
 from jobs.cwl import OutputError, collect_outputs
 from jobs.cwl.model import all_files_in
 from jobs.lifecycle import gathering, parts, staging
@@ -215,21 +215,23 @@ def _is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
 
 
 def _array_is_over(backend: Backend, attempt: Attempt, places: Places) -> bool:
-    indices = [one.index for one in attempt.elements.all()]
-    found = parts.native_ids(attempt) or backend.find_array(attempt.native_name, len(indices))
+    array = parts.of_array(attempt)
+    known = [one.native_id for one in array if one.native_id]
+    found = known or backend.find_array(attempt.native_name, len(array))
     if not found:
         # As for a single job: the site has nothing of it, or a part that a killed worker had handed over.
         keep_out(attempt, places)
-        names = [element_name(attempt.native_name, place) for place in range(len(indices))]
+        names = [one.native_name for one in array]
         backend.cancel_array(attempt.native_name, names)
         return all(one.phase in (Phase.ENDED, Phase.LOST) for one in backend.poll(names).values())
     if not attempt.native_id:
         parts.note_ids(attempt, found)
         Attempt.objects.filter(pk=attempt.pk).update(native_id=attempt.native_name)
-    backend.cancel_array(attempt.native_name, found)
+    parts.end(backend, attempt)
     with suppress(SiteUnavailable, Unavailable, QuotaExceeded):
         keep_out(attempt, places)
-    return all(one.phase in (Phase.ENDED, Phase.LOST) for one in backend.poll(found).values())
+    every = [*found, *parts.beside(backend, attempt)]
+    return all(one.phase in (Phase.ENDED, Phase.LOST) for one in backend.poll(every).values())
 
 
 def keep_evidence(attempt: Attempt, evidence: dict[str, Any]) -> None:
@@ -334,5 +336,5 @@ def _drop_copies(attempt: Attempt) -> None:
 def _drop_scratch(attempt: Attempt, places: Places) -> None:
     """The command's scratch space is gone; fence and exit file stay, they keep a late copy from running."""
     elements = list(attempt.elements.all()) if attempt.does == Does.ELEMENTS else []
-    for control in [control_of(attempt), *(parts.control_of_element(attempt, one.index) for one in elements)]:
+    for control in [control_of(attempt), *(parts.control_of_element(attempt, one) for one in elements)]:
         remove_beneath(places.root, inner(*control.split("/")[1:], "tmp"))

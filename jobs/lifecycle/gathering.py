@@ -16,8 +16,8 @@ from common.errors import PortolanError
 from jobs.backends.base import NativeObservation, Phase, SiteUnavailable
 from jobs.backends.supervisor import EXIT_FILE
 from jobs.cwl import OutputError, collect_outputs
-from jobs.lifecycle import parts, staging
-from jobs.lifecycle.places import AREA, Places, places_of, read_json, read_tail
+from jobs.lifecycle import again, parts, staging
+from jobs.lifecycle.places import Places, places_of, read_json, read_tail
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import backend_of
 from jobs.lifecycle.starting import element_task
@@ -27,7 +27,7 @@ from jobs.registry import ToolInfo, get_tool
 from jobs.repairs import RETRIED
 from jobs.results import Failure, failure_of
 from jobs.states import ElementState, JobState
-from storage.paths import inner
+from storage.paths import Inner
 
 ABSENT_AFTER = timedelta(minutes=10)
 # How fresh “last seen” is.
@@ -58,13 +58,24 @@ def note(attempt: Attempt, elements: list[Element], answers: Mapping[str, Native
     if not attempt.staged and job.job_state is not JobState.CANCELLING:  # what a cancel ends has not failed
         _judge_early(attempt)
     note_progress(job)
-    if not attempt.elements.filter(ended_at__isnull=True).exists():
-        Attempt.objects.filter(pk=attempt.pk, ended_at__isnull=True).update(ended_at=now)
-        if job.job_state is not JobState.CANCELLING:
-            job.move_to(JobState.STAGING_OUT)
+    if _has_ended(attempt):
         return True
     _follow(attempt, [answers[one.native_id] for one in seen], lost)
-    return job.job_state is JobState.CANCELLING
+    return job.job_state is JobState.CANCELLING or again.is_due(attempt)
+
+
+def _has_ended(attempt: Attempt) -> bool:
+    """True when all elements have ended: so has the attempt, and its results are due, both or neither."""
+    job = attempt.job
+    with transaction.atomic():
+        # With this row locked no element is tried again meanwhile.
+        Attempt.objects.select_for_update().get(pk=attempt.pk)
+        if attempt.elements.filter(ended_at__isnull=True).exists():
+            return False
+        Attempt.objects.filter(pk=attempt.pk, ended_at__isnull=True).update(ended_at=timezone.now())
+        if job.job_state is not JobState.CANCELLING:
+            job.move_to(JobState.STAGING_OUT)
+    return True
 
 
 def _judge_early(attempt: Attempt) -> None:
@@ -218,7 +229,7 @@ def _moment(told: float | None) -> datetime | None:
 def _ended_badly(
     job: Job, attempt: Attempt, element: Element, info: ToolInfo, places: Places, evidence: dict[str, Any]
 ) -> Failure | None:
-    task = element_task(job, attempt, info, places, element.place, element.index, must_exist=False)
+    task = element_task(job, attempt, info, places, element, must_exist=False)
     if evidence.get("cause") or evidence.get("exit_code") not in info.tool.success_codes:
         err = f"{task.work}/{task.command.stderr}" if task.command.stderr else task.err
         words = read_tail(places.root, err, ERROR_BYTES)
@@ -241,8 +252,8 @@ def _may_still_come(attempt: Attempt, element: Element) -> bool:
     return not element.evidence.get("lost") and timezone.now() - ended < timedelta(seconds=patience)
 
 
-def _exit_file(attempt: Attempt, element: Element) -> str:
-    return inner(AREA, attempt.pk.hex, str(element.index), EXIT_FILE)
+def _exit_file(attempt: Attempt, element: Element) -> Inner:
+    return Inner(f"{parts.control_of_element(attempt, element)}/{EXIT_FILE}")
 
 
 def _failure_of(job: Job, failed: list[Element]) -> Failure:

@@ -1,8 +1,9 @@
 """A job that is split: which of its elements an attempt has to run, where each of them is, and what is merged.
 
 Element ``i`` works in ``work-<n>/<i>/`` of the job folder, has ``elements/<i>.stdout.log`` and ``….stderr.log`` there,
-and its fence and exit file are in ``.portolan/attempts/<id>/<i>/``. When every element is done, a further attempt
-merges their folders into ``work-<m>/``, which becomes ``outputs/`` as it does for a job that is not split.
+and its fence and exit file are in ``.portolan/attempts/<id>/<i>/``; where it is tried again beside the others of its
+array, those directories are called ``<i>r<retry>``. When every element is done, a further attempt merges their folders
+into ``work-<m>/``, which becomes ``outputs/`` as it does for a job that is not split.
 """
 
 from __future__ import annotations
@@ -34,27 +35,39 @@ def to_do(job: Job) -> tuple[Does, list[int]]:
     return (Does.ELEMENTS, left) if left else (Does.MERGE, [])
 
 
-def add_rows(attempt: Attempt, indices: Iterable[int]) -> None:
-    """The saved attempt has a row for each of the elements that it runs."""
-    rows = [Element(attempt=attempt, index=index, place=place) for place, index in enumerate(indices)]
+def rows_of(attempt: Attempt, indices: Iterable[int]) -> list[Element]:
+    """The elements that the attempt runs, as rows in their places that are in no table yet."""
+    return [Element(attempt=attempt, index=index, place=place) for place, index in enumerate(indices)]
+
+
+def add_rows(rows: Iterable[Element]) -> None:
+    """The elements are rows of their attempt, which was saved before."""
     Element.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def of_array(attempt: Attempt) -> list[Element]:
+    """The elements of the attempt's array in their places, without those that are tried again beside it."""
+    return list(attempt.elements.filter(retry=0))
 
 
 def standing(job: Job) -> list[Element]:
     """The newest row of each element, in the order of the elements; none before the first was handed over."""
-    rows = Element.objects.filter(attempt__job=job).select_related("attempt").order_by("attempt__number")
-    newest = {row.index: row for row in rows}
+    rows = Element.objects.filter(attempt__job=job).select_related("attempt").order_by("attempt__number", "retry")
+    newest: dict[int, Element] = {}
+    for row in rows:
+        row.before = newest.get(row.index)
+        newest[row.index] = row
     return [newest[index] for index in sorted(newest)]
 
 
-def control_of_element(attempt: Attempt, index: int) -> Inner:
+def control_of_element(attempt: Attempt, element: Element) -> Inner:
     """The path of the element's control directory in the project's directory."""
-    return inner(AREA, attempt.pk.hex, str(index))
+    return inner(AREA, attempt.pk.hex, f"{element.index}r{element.retry}" if element.retry else str(element.index))
 
 
-def work_of_element(attempt: Attempt, index: int) -> str:
+def work_of_element(attempt: Attempt, element: Element) -> str:
     """Where the element runs and writes, in the project folder."""
-    return f"{attempt.work_path}/{index:04d}"
+    return f"{attempt.work_path}/{element.index:04d}" + (f"r{element.retry}" if element.retry else "")
 
 
 def log_of_element(job: Job, index: int, name: str) -> str:
@@ -78,15 +91,16 @@ def element_order(job: Job, info: ToolInfo, index: int) -> dict[str, Any]:
 def merge_order(job: Job, info: ToolInfo) -> dict[str, Any]:
     """The job order of the merge: the elements' folders in order, and the job's inputs that it asks for."""
     wanted = {one.name for one in rule_of(info).merge.inputs}
-    attempts = _done(job)
-    parts = [{"class": "Directory", "path": work_of_element(attempts[index], index)} for index in range(job.elements)]
+    done = _done(job)
+    rows = [done[index] for index in range(job.elements)]
+    parts = [{"class": "Directory", "path": work_of_element(one.attempt, one)} for one in rows]
     return {name: value for name, value in job.job_order.items() if name in wanted} | {PARTS: parts}
 
 
-def fence(attempt: Attempt, places: Places, indices: Iterable[int]) -> None:
+def fence(attempt: Attempt, places: Places, elements: Iterable[Element]) -> None:
     """A copy of any of these elements that begins later finds its fence and leaves."""
-    for index in indices:
-        ensure_dir(places.root, inner(AREA, attempt.pk.hex, str(index), FENCE))
+    for element in elements:
+        ensure_dir(places.root, Inner(f"{control_of_element(attempt, element)}/{FENCE}"))
 
 
 def end(backend: Backend, attempt: Attempt) -> None:
@@ -94,17 +108,26 @@ def end(backend: Backend, attempt: Attempt) -> None:
     if attempt.does != Does.ELEMENTS:
         backend.cancel(attempt.native_id)
         return
-    backend.cancel_array(attempt.native_name, native_ids(attempt))
+    backend.cancel_array(attempt.native_name, [one.native_id for one in of_array(attempt) if one.native_id])
+    for native_id in beside(backend, attempt):
+        backend.cancel(native_id)
+
+
+def beside(backend: Backend, attempt: Attempt) -> list[str]:
+    """The native ids of the elements that are tried again beside the array, as far as the site has them."""
+    rows = attempt.elements.filter(retry__gt=0, exit_code=None, signal=None)
+    found = [one.native_id or backend.find(one.native_name) for one in rows]
+    return [native_id for native_id in found if native_id]
 
 
 def native_ids(attempt: Attempt) -> list[str]:
-    """The ids of the attempt's elements, in their places; none before they were handed over."""
+    """The ids of all the attempt's elements; none before they were handed over."""
     return list(attempt.elements.exclude(native_id="").values_list("native_id", flat=True))
 
 
 def note_ids(attempt: Attempt, found: Sequence[str]) -> None:
-    """Each element has its native id."""
-    rows = list(attempt.elements.all())
+    """Each element of the array has its native id."""
+    rows = of_array(attempt)
     for row, native_id in zip(rows, found, strict=True):
         row.native_id = native_id
     Element.objects.bulk_update(rows, ["native_id"])
@@ -130,11 +153,11 @@ def drop_work(job: Job, places: Places) -> None:
             remove_beneath(places.root, attempt.work_path)
 
 
-def _done(job: Job) -> dict[int, Attempt]:
-    """The attempt that did it, for each element that is done."""
+def _done(job: Job) -> dict[int, Element]:
+    """The row of each element that is done, with its attempt."""
     rows = Element.objects.filter(attempt__job=job, state=ElementState.DONE).select_related("attempt")
     found = {}
     for row in rows:
         row.attempt.job = job
-        found[row.index] = row.attempt
+        found[row.index] = row
     return found

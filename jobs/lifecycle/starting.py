@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from common.errors import NotFound, UserError
-from jobs.backends.base import Backend, JobRejected, JobSpec, SiteUnavailable, element_name
+from jobs.backends.base import Backend, JobRejected, JobSpec, SiteUnavailable
 from jobs.backends.supervisor import FENCE
 from jobs.cwl import CommandLine, Tool, build_command, write_work_files
 from jobs.cwl.model import all_files_in
@@ -24,7 +24,7 @@ from jobs.lifecycle.installed import installed
 from jobs.lifecycle.places import Places, control_of, folder_for, places_of, read_json, write_json, write_text
 from jobs.lifecycle.points import reached
 from jobs.lifecycle.sites import asking
-from jobs.models import Attempt, ComputeSite, Job
+from jobs.models import Attempt, ComputeSite, Element, Job
 from jobs.registry import ToolInfo, get_tool
 from jobs.states import Does, JobState
 from storage.paths import Inner, clean, ensure_dir, exists_beneath, path_beneath, remove_beneath
@@ -81,18 +81,19 @@ def prepare(job: Job) -> None:
     reached("prepare.folder_made")
     attempt, indices = _next_attempt(job)
     _end_earlier(attempt, places)
-    tasks = tasks_of(job, attempt, info, places, indices)
+    elements = parts.rows_of(attempt, indices)
+    tasks = tasks_of(job, attempt, info, places, elements)
     write_json(places.root, f"{places.folder}/{INPUTS_FILE}", _inputs_of(job, info))
     write_text(places.root, f"{places.folder}/{_commands_file(attempt)}", _told(tasks))
     reached("prepare.written")
     if attempt.staged:
         attempt.save()
-        parts.add_rows(attempt, indices)
+        parts.add_rows(elements)
         staging.stage_in(attempt, info, places, *(task.command for task in tasks))
     with transaction.atomic():
         if not attempt.staged:
             attempt.save()
-            parts.add_rows(attempt, indices)
+            parts.add_rows(elements)
         job.move_to(JobState.SUBMITTING)
         reached("prepare.before_record")
     reached("prepare.recorded")
@@ -134,7 +135,7 @@ def _end_earlier(attempt: Attempt, places: Places) -> None:
 def keep_out(attempt: Attempt, places: Places) -> None:
     """A copy of the attempt that comes from now on finds the fence and leaves; one that runs goes on."""
     if attempt.does == Does.ELEMENTS:
-        parts.fence(attempt, places, [one.index for one in attempt.elements.all()])
+        parts.fence(attempt, places, attempt.elements.all())
     else:
         ensure_dir(places.root, Inner(f"{control_of(attempt)}/{FENCE}"))
     if attempt.staged and attempt.cleaned_at is None:
@@ -169,7 +170,7 @@ def hand_over(job: Job) -> None:
 def _found(backend: Backend, attempt: Attempt) -> list[str] | None:
     """The native ids of what the site has of the attempt; None when it never had it, or not all of an array."""
     if attempt.does == Does.ELEMENTS:
-        return backend.find_array(attempt.native_name, attempt.elements.count())
+        return backend.find_array(attempt.native_name, len(parts.of_array(attempt)))
     found = backend.find(attempt.native_name)
     return None if found is None else [found]
 
@@ -231,10 +232,10 @@ class Task:
     err: str
 
 
-def tasks_of(job: Job, attempt: Attempt, info: ToolInfo, places: Places, indices: Sequence[int]) -> list[Task]:
+def tasks_of(job: Job, attempt: Attempt, info: ToolInfo, places: Places, elements: Sequence[Element]) -> list[Task]:
     """The command that the attempt runs, or those of the elements of its array in their places."""
     if attempt.does == Does.ELEMENTS:
-        return [element_task(job, attempt, info, places, place, index) for place, index in enumerate(indices)]
+        return [element_task(job, attempt, info, places, element) for element in elements]
     command = command_for(job, attempt, info, places) if attempt.does == Does.ALL else None
     if command is None:
         order, control = parts.merge_order(job, info), control_of(attempt)
@@ -245,18 +246,18 @@ def tasks_of(job: Job, attempt: Attempt, info: ToolInfo, places: Places, indices
 
 
 def element_task(
-    job: Job, attempt: Attempt, info: ToolInfo, places: Places, place: int, index: int, *, must_exist: bool = True
+    job: Job, attempt: Attempt, info: ToolInfo, places: Places, element: Element, *, must_exist: bool = True
 ) -> Task:
-    """The command of one element, by its place in the attempt's array and its index in the job."""
-    work, control = parts.work_of_element(attempt, index), parts.control_of_element(attempt, index)
-    order = parts.element_order(job, info, index)
+    """The command of one element."""
+    work, control = parts.work_of_element(attempt, element), parts.control_of_element(attempt, element)
+    order = parts.element_order(job, info, element.index)
     return Task(
-        name=element_name(attempt.native_name, place),
+        name=element.native_name,
         command=_command(job, info.tool, order, places, work, control, must_exist),
         work=work,
         control=control,
-        out=parts.log_of_element(job, index, STDOUT),
-        err=parts.log_of_element(job, index, STDERR),
+        out=parts.log_of_element(job, element.index, STDOUT),
+        err=parts.log_of_element(job, element.index, STDERR),
     )
 
 
@@ -322,13 +323,21 @@ def _inputs_of(job: Job, info: ToolInfo) -> dict[str, Any]:
 def _specs_of(job: Job, attempt: Attempt) -> list[JobSpec]:
     """What the site is to run, an array's elements in their places; the work directories and their files are there."""
     places, info = places_of(job), get_tool(job.tool)
-    indices = [one.index for one in attempt.elements.all()] if attempt.does == Does.ELEMENTS else []
-    tasks = tasks_of(job, attempt, info, places, indices)
+    elements = parts.of_array(attempt) if attempt.does == Does.ELEMENTS else []
+    tasks = tasks_of(job, attempt, info, places, elements)
     if attempt.staged:
         # Nothing that a link points to travels, so what is put in place is a copy.
         tasks = [replace(task, command=_copying(task.command)) for task in tasks]
-    _make_work(attempt, places, tasks)
+    _make_work(attempt, places, tasks, (attempt.work_path, control_of(attempt)))
     return [_spec_of(job, attempt, info, places, task) for task in tasks]
+
+
+def spec_of_element(job: Job, attempt: Attempt, element: Element) -> JobSpec:
+    """What the site is to run of an element beside its array; its work directory and the files in it are there."""
+    places, info = places_of(job), get_tool(job.tool)
+    task = element_task(job, attempt, info, places, element)
+    _make_work(attempt, places, [task], (task.work, task.control))
+    return _spec_of(job, attempt, info, places, task)
 
 
 def _copying(command: CommandLine) -> CommandLine:
@@ -364,13 +373,16 @@ def _spec_of(job: Job, attempt: Attempt, info: ToolInfo, places: Places, task: T
     return staging.moved_spec(spec, attempt, places, info) if attempt.staged else spec
 
 
-def _make_work(attempt: Attempt, places: Places, tasks: Sequence[Task]) -> None:
-    """The work and control directories are there, on the site too, with the files that the tool wants in place."""
+def _make_work(attempt: Attempt, places: Places, tasks: Sequence[Task], above: Sequence[str]) -> None:
+    """The work and control directories are there, on the site too, with the files that the tool wants in place.
+
+    They are in the directories ``above``, which begin empty.
+    """
     there = any(exists_beneath(places.root, Inner(f"{task.control}/{FENCE}")) for task in tasks)
     if staging.fenced(attempt) if attempt.staged else there:
         return
     # What a worker left that died on its way to here; without a fence no command has begun.
-    for path in (attempt.work_path, control_of(attempt)):
+    for path in above:
         remove_beneath(places.root, path)
     for task in tasks:
         for path in (task.work, task.control, Inner(f"{task.control}/{TMP}"), task.out.rpartition("/")[0]):

@@ -22,6 +22,7 @@ def placed(
     site: str | None = None,
     queue: str | None = None,
     without: str = "",
+    stays: tuple[str, str] | None = None,
     **given: int | None,
 ) -> broker.Choice:
     """The broker's choice for a job with these inputs; ``given`` are cores, memory_mb and wall_seconds as asked for."""
@@ -37,6 +38,7 @@ def placed(
         site=site,
         queue=queue,
         without=without,
+        stays=stays,
         split=parts,
         arrays=with_arrays() if parts is not None else frozenset(),
     )

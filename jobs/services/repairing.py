@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from common.errors import StateConflict
+from common.errors import NotFound, StateConflict, Unavailable, UserError
 from jobs import broker, tasks
 from jobs.lifecycle import parts
 from jobs.models import Attempt, Job
@@ -22,10 +23,38 @@ from projects.audit import record
 from projects.roles import Action as Right
 from storage.services.folders import folder_of
 
+MORE = (Action.MORE_MEMORY, Action.MORE_TIME)
 
-def repairs(job: Job) -> list[Repair]:
-    """What can be done about the job."""
-    return repairs_of(job, _last(job))
+
+def repairs(job: Job, user: User | None = None) -> list[Repair]:
+    """What can be done about the job; for ``user`` the words also say where it would go with more of something."""
+    attempt = _last(job)
+    found = repairs_of(job, attempt)
+    return found if user is None else [_with_place(user, job, attempt, one) for one in found]
+
+
+def _with_place(user: User, job: Job, attempt: Attempt | None, repair: Repair) -> Repair:
+    if repair.action not in MORE:
+        return repair
+    try:
+        choice = _choice(user, job, repair.action, attempt, None)
+    except (UserError, NotFound, Unavailable) as refused:
+        return replace(repair, words=f"{repair.words} That can't be had: {refused.message}", possible=False)
+    return replace(repair, words=f"{repair.words} {_where(job, choice)}")
+
+
+def _where(job: Job, choice: broker.Choice) -> str:
+    """Whether the job stays where it was, or where it goes and why."""
+    there = f"{choice.site.name}, queue {choice.queue}" if choice.queue else choice.site.name
+    if (choice.site.pk, choice.queue) == (job.site_id, job.queue):
+        return f"It stays on {there}."
+    mine = [one for one in choice.weighed if one["site"] == job.site.name and not one["possible"]]
+    told = next((one for one in mine if one["queue"] == job.queue), mine[0] if mine else None)
+    if told is None:
+        return f"It goes to {there}."
+    why = str(told["words"]).partition(". ")[0].rstrip(".")
+    before = f"queue {job.queue}" if choice.site.pk == job.site_id and job.queue else job.site.name
+    return f"It goes to {there}, because {before} {why}."
 
 
 def repair_job(user: User, job_id: UUID | str, action: Action, *, site: str | None = None) -> Job:
@@ -64,7 +93,9 @@ def _goes_on_in(attempt: Attempt | None) -> JobState:
 
 def _begin_anew(user: User, job: Job, choice: broker.Choice, *, keep: bool) -> None:
     """With ``keep`` the elements that are done stay so, unless the job is split otherwise now."""
-    job.move_to(JobState.STAGING_IN, reason=f"Begun anew by {user.display_name}.", actor=user)
+    moves = (choice.site.pk, choice.queue) != (job.site_id, job.queue)
+    words = f"Begun anew by {user.display_name}. {_where(job, choice) if moves else ''}".strip()
+    job.move_to(JobState.STAGING_IN, reason=words, actor=user)
     job.attempts.filter(ended_at__isnull=True).update(ended_at=timezone.now())
     if not keep or choice.elements != job.elements:
         parts.drop_all(job)
@@ -81,11 +112,12 @@ def _choice(user: User, job: Job, action: Action, attempt: Attempt | None, site:
     memory = more_memory(job, attempt) if action is Action.MORE_MEMORY else job.memory_mb
     seconds = more_seconds(job) if action is Action.MORE_TIME else job.wall_seconds
     other, same = action is Action.OTHER_SITE, action in (Action.RESTART, Action.RETRY)
+    stays = (job.site.name, job.queue) if action in MORE else None
     return placed(
         user, info, folder, job.job_order,
         site=site if other else job.site.name if same else None,
         queue=job.queue if same else None,
-        without=job.site.name if other else "",
+        without=job.site.name if other else "", stays=stays,
         cores=job.cores, memory_mb=memory, wall_seconds=seconds,
     )  # fmt: skip
 

@@ -140,7 +140,7 @@ def _live(user: User, found: Job) -> dict[str, Any]:
         "events": events,
         "expected": expected(found.tool, tool) if not found.job_state.final else None,
         "tool": tool,
-        "repairs": services.repairs(found),
+        "repairs": services.repairs(found, user),
         "elements": elements,
         "elements_failed": any(one.failure for one in elements),
     }

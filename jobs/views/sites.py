@@ -11,6 +11,7 @@ from common.errors import PortolanError
 from jobs.lifecycle.sites import SCHEDULERS
 from jobs.services import sites
 from jobs.services.reconciling import reconcile
+from jobs.site_fields import RUNNERS
 from jobs.site_forms import form_of, refused, typed
 
 CHOICES = [(one, one) for one in sorted(SCHEDULERS)]
@@ -36,7 +37,7 @@ def new(request: PersonRequest) -> HttpResponse:
         else:
             messages.success(request, f"{name} is added. Probe it before people use it.")
             return redirect("jobs:site", name)
-    context = {"section": "operator", "form": form, "schedulers": CHOICES}
+    context = {"section": "operator", "form": form, "schedulers": CHOICES, "runners": RUNNERS}
     return render(request, "jobs/site_new.html", context, status=400 if form.wrong else 200)
 
 
@@ -58,6 +59,7 @@ def site(request: PersonRequest, name: str) -> HttpResponse:
         "site": found,
         "form": form,
         "schedulers": CHOICES,
+        "runners": RUNNERS,
     }
     context["plan"] = sites.drain_site(request.user, name, dry_run=True) if found.takes_jobs else None
     return render(request, "jobs/site.html", context, status=400 if form.wrong else 200)

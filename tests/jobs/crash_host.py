@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
@@ -24,16 +25,17 @@ from django.db import connections  # noqa: E402
 
 from accounts.models import User  # noqa: E402
 from jobs import lifecycle  # noqa: E402
+from jobs.backends.base import Backend  # noqa: E402
 from jobs.lifecycle.points import VARIABLE  # noqa: E402
 from jobs.models import ComputeSite, Job  # noqa: E402
 from jobs.services import cancel_job, submit_job  # noqa: E402
-from jobs.states import JobState  # noqa: E402
+from jobs.states import ElementState, JobState  # noqa: E402
 from projects.models import Membership, Project  # noqa: E402
 from projects.roles import Role  # noqa: E402
 from storage.filling import make_root  # noqa: E402
 from storage.models import Folder  # noqa: E402
 from storage.services.folders import ensure_default_site, folder_root  # noqa: E402
-from tests.jobs.crash_sites import lose  # noqa: E402
+from tests.jobs.crash_sites import lose, lose_element  # noqa: E402
 
 SECONDS = 120
 AWAY = "-away"
@@ -64,12 +66,24 @@ def work(job_id, *, until=lambda job: job.job_state.final) -> None:
         time.sleep(0.02)
 
 
-def many_files(root: Path, point: str) -> list[str]:
-    """Files for two elements, each with a text of its own."""
+def many_files(root: Path, point: str, waits: str = "") -> list[str]:
+    """Files for two elements, each with a text of its own; the elements stand still before those in ``waits``."""
     (root / point).mkdir()
     for name in FILES:
-        (root / point / f"{name}.txt").write_text(name)
+        (root / point / f"{name}.txt").write_text("wait" if name in waits else name)
     return [f"{point}/{name}.txt" for name in FILES]
+
+
+def stands(state: ElementState, *indices: int) -> Callable[[Job], bool]:
+    """What holds when these elements of a job are in the state."""
+    return lambda job: job.attempts.filter(elements__state=state, elements__index__in=indices).count() == len(indices)
+
+
+def go_on_one_by_one(job: Job, folder: Path) -> None:
+    """The element that was tried again does its work, and only then the other one."""
+    for index, name in ((1, "c"), (0, "a")):
+        (folder / f"{name}.txt").write_text(name)
+        in_a_child(lambda index=index: work(job.pk, until=stands(ElementState.DONE, index)))
 
 
 def effects(job: Job, counted: Path, root: Path) -> int:
@@ -94,8 +108,8 @@ def crash(site: str, point: str, user: User, project: Project, root: Path) -> di
     }
     where = f"{site}{AWAY}" if part.startswith("stage") else site
     tool = "behave"
-    if part == "gather":
-        folder = many_files(root, counted.stem)
+    if part in ("gather", "again"):
+        folder = many_files(root, counted.stem, waits="ac" if part == "again" else "")
         tool, inputs = "tally", {"files": [{"class": "File", "path": path} for path in folder]}
     job = submit_job(user, project.pk, tool=tool, inputs=inputs, site=where)
     if part in ("cancel", "retry"):
@@ -104,7 +118,12 @@ def crash(site: str, point: str, user: User, project: Project, root: Path) -> di
         cancel_job(user, job.pk)
     if part == "retry":
         lose(job)
+    if part == "again":
+        work(job.pk, until=stands(ElementState.RUNNING, 0, 1))
+        lose_element(job, 1)
     status = in_a_child(lambda: work(job.pk), kill_at=point)
+    if part == "again":
+        go_on_one_by_one(job, root / counted.stem)
     in_a_child(lambda: work(job.pk))
     job.refresh_from_db()
     return {
@@ -139,6 +158,7 @@ def main(wanted: list[str]) -> None:
     settings.TOOL_DIRS = [Path(__file__).parent / "tools"]
     call_command("migrate", verbosity=0)
     settings.JOB_RETRIES = 1
+    Backend.evidence_seconds = 5.0  # all disks are those of this machine
     make_sites()
     user = User.objects.create_user(username="crash")
     project = Project.objects.create(name="Crash")

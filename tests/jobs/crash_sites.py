@@ -97,6 +97,19 @@ def lose(job: Job) -> None:
     LOSSES[job.site.scheduler](job)
 
 
+def lose_element(job: Job, index: int) -> None:
+    """The job's script for this element of the running array, and all that it started, is killed: no word is left."""
+    element = job.attempts.get().elements.get(index=index)
+    if job.site.scheduler == "local":
+        mark = Path(settings.PORTOLAN_HOME) / "run" / "local" / "active" / element.native_name
+        os.kill(json.loads(mark.read_text())["pid"], signal.SIGKILL)
+        return
+    script = f"/{element.attempt_id.hex}/{index}/job.sh".encode()
+    scripts = [int(one.name) for one in _processes() if script in _command(one)]
+    supervisor.signal_all(scripts, signal.SIGKILL)
+    _end_marked(element.native_name)
+
+
 def _lose_local(job: Job) -> None:
     state = Path(settings.PORTOLAN_HOME) / "run" / "local" / "active" / job.attempts.get().native_name
     os.kill(json.loads(state.read_text())["pid"], signal.SIGKILL)
@@ -118,7 +131,7 @@ def _lose_grid_engine(job: Job) -> None:
             if (pid / "cmdline").read_bytes().decode().startswith(f"{SHEPHERD}-{number}"):
                 children = supervisor.descendants(int(pid.name))
                 supervisor.signal_all([int(pid.name), *children], signal.SIGKILL)
-    _end_marked(job)
+    _end_marked(job.attempts.get().native_name)
 
 
 def _lose_pbs(job: Job) -> None:
@@ -126,7 +139,7 @@ def _lose_pbs(job: Job) -> None:
     place = Path(job.site.settings["environment"]["PBS_STATE"]) / number
     (place / "lost").touch()
     os.kill(int((place / "pid").read_text()), signal.SIGKILL)
-    _end_marked(job)
+    _end_marked(job.attempts.get().native_name)
 
 
 def _lose_kubernetes(job: Job) -> None:
@@ -135,9 +148,9 @@ def _lose_kubernetes(job: Job) -> None:
     backend._call(lambda client: client.delete(Pod, name))
 
 
-def _end_marked(job: Job) -> None:
-    """No process of the job's command is left on the node."""
-    wanted = f"{supervisor.MARK}={job.attempts.get().native_name}/".encode()
+def _end_marked(name: str) -> None:
+    """No process of the command of this native name is left on the node."""
+    wanted = f"{supervisor.MARK}={name}/".encode()
     deadline = time.monotonic() + 30
     while found := [pid for pid in _processes() if wanted in _environment(pid)]:
         supervisor.signal_all([int(pid.name) for pid in found], signal.SIGKILL)
@@ -147,6 +160,13 @@ def _end_marked(job: Job) -> None:
 
 def _processes() -> list[Path]:
     return [one for one in Path("/proc").iterdir() if one.name.isdigit() and one.name != str(os.getpid())]
+
+
+def _command(pid: Path) -> bytes:
+    try:
+        return (pid / "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _environment(pid: Path) -> list[bytes]:

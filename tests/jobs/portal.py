@@ -11,13 +11,13 @@ from django.utils import timezone
 from common.errors import StateConflict
 from jobs import lifecycle
 from jobs.backends.base import Backend
-from jobs.lifecycle import ending, gathering, sites, starting, watching
+from jobs.lifecycle import again, ending, gathering, sites, starting, watching
 from jobs.models import ComputeSite, Job
 from jobs.services import cancel_job, submit_job
 from tests.jobs.backends.scripted import FAULTS, Scripted
 from tests.jobs.backends.scripted_sites import scripted
 
-ON_THE_CLUSTER = ("begin", "end", "purge", "renumber", "arrive", "fail")
+ON_THE_CLUSTER = ("begin", "end", "purge", "renumber", "arrive", "fail", "fail_one")
 RETRIES = 2
 
 
@@ -84,7 +84,7 @@ def crash_soon(monkeypatch) -> Callable[[int], None]:
         if left[0] == 0:
             raise Killed(point)
 
-    for module in (starting, watching, gathering, ending):
+    for module in (starting, watching, again, gathering, ending):
         monkeypatch.setattr(module, "reached", reached)
     return lambda count: left.__setitem__(0, count)
 

@@ -22,6 +22,7 @@ SPOILT = ("late", "empty", "garbled", "partial")
 ACTS = ("advance", "advance", "observe", "cancel", "crash", *ON_THE_CLUSTER, *FAULTS)
 SCHEDULES = int(os.environ.get("SCHEDULES", "0"))
 NAMES = "abcdefg"
+ONE_LOST = [("advance", 1), ("begin", 1), ("fail_one", 1)]
 ROWS = "".join(f"{name},1\n" for name in NAMES)
 
 
@@ -85,6 +86,11 @@ def assert_runs_once_and_ends_truly(one, root, schedule):
 @example(schedule=[("late", 1), ("advance", 1), ("advance", 1), ("begin", 1), ("arrive", 1), ("begin", 1)])
 @example(schedule=[("late", 1), ("advance", 1), ("advance", 1), ("cancel", 1), ("advance", 1), ("arrive", 1)])
 @example(schedule=[("advance", 1), ("begin", 1), ("fail", 1), ("observe", 1), ("begin", 1), ("end", 1)])
+@example(schedule=[*ONE_LOST, ("observe", 1), ("begin", 1), ("cancel", 1)])
+@example(schedule=[*ONE_LOST, ("crash", 4), ("observe", 1)])
+@example(schedule=[*ONE_LOST, ("crash", 5), ("observe", 1)])
+@example(schedule=[*ONE_LOST, ("crash", 6), ("observe", 1)])
+@example(schedule=[*ONE_LOST, ("late", 1), ("observe", 1), ("observe", 1), ("begin", 1), ("arrive", 1), ("begin", 1)])
 @given(schedule=st.lists(st.tuples(st.sampled_from(ACTS), st.integers(1, 8)), max_size=30))
 def test_whatever_happens_each_element_and_the_merge_run_once_and_nothing_is_lost(
     portal,  # noqa: F811
@@ -122,6 +128,8 @@ def assert_runs_once_in_elements(one, root, schedule):
     for keys in cluster.together:
         begun = [tries[key] for key in keys]
         assert len(begun) == len(set(begun)), keys
+    spoilt = len([act for act, _ in schedule if act in SPOILT])
+    assert all(count <= 1 + spoilt for count in cluster.taken.values())
     assert not list(cluster.commands())
     assert not any(cluster.running(name) for name in tries)
     for what in {*tries.values()}:  # another try only after a failure of the site

@@ -122,3 +122,51 @@ def test_the_page_has_a_button_for_each_repair(behave, contributor, run_until_fi
     assert answer.status_code == 302
     job.refresh_from_db()
     assert job.job_state is JobState.STAGING_IN
+
+
+@pytest.fixture
+def short_of_memory(behave):
+    """A job on ``here``, which failed because 1500 MB were not enough."""
+    job = behave("write", memory_mb=1500)
+    Job.objects.filter(pk=job.pk).update(state=JobState.FAILED, failure={"code": "out_of_memory"})
+    job.refresh_from_db()
+    return job
+
+
+def test_more_memory_stays_on_the_site_where_that_has_it(short_of_memory, contributor, site):
+    ComputeSite.objects.create(name="empty", cores=64, memory_mb=64000)
+    ComputeSite.objects.filter(pk=site.pk).update(memory_mb=4000, canary={"ok": False})
+    told = repairs(short_of_memory, contributor)[0]
+    assert told.words == "It starts again with 3000 MB instead of 1500 MB. It stays on here."
+    assert repair_job(contributor, short_of_memory.pk, Action.MORE_MEMORY).site == site
+
+
+def test_more_memory_goes_to_another_queue_of_the_site_first(short_of_memory, contributor, site):
+    ComputeSite.objects.create(name="empty", cores=64, memory_mb=64000)
+    site.queues.create(name="small", cores=2, memory_mb=2000)
+    site.queues.create(name="large", cores=2, memory_mb=8000, position=1)
+    Job.objects.filter(pk=short_of_memory.pk).update(queue="small")
+    short_of_memory.refresh_from_db()
+    words = "It goes to here, queue large, because queue small has 2000 MB of memory."
+    assert words in repairs(short_of_memory, contributor)[0].words
+    again = repair_job(contributor, short_of_memory.pk, Action.MORE_MEMORY)
+    assert (again.site, again.queue, again.memory_mb) == (site, "large", 3000)
+    assert words in again.events.last().reason
+
+
+def test_more_memory_that_only_another_site_has_is_told_with_the_reason(short_of_memory, contributor, browser_of):
+    ComputeSite.objects.create(name="large", cores=2, memory_mb=8000)
+    words = "It goes to large, because here has 2000 MB of memory."
+    browser = browser_of(contributor)
+    assert words in browser.get(f"/jobs/{short_of_memory.pk}/").text
+    assert words in browser.get(f"/api/v1/jobs/{short_of_memory.pk}/").json()["repairs"][0]["words"]
+    assert repair_job(contributor, short_of_memory.pk, Action.MORE_MEMORY).site.name == "large"
+
+
+def test_more_memory_that_no_site_has_is_told_and_is_no_button(short_of_memory, contributor, browser_of):
+    told = repairs(short_of_memory, contributor)[0]
+    assert (told.action, told.possible) == (Action.MORE_MEMORY, False)
+    assert "That can't be had: here has 2000 MB of memory." in told.words
+    page = browser_of(contributor).get(f"/jobs/{short_of_memory.pk}/").text
+    assert "That can&#x27;t be had" in page
+    assert 'value="more_memory"' not in page

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.backends.base import Phase, SiteUnavailable
+from jobs.backends.base import JobRejected, Phase, SiteUnavailable
 from jobs.backends.local import LocalBackend
 from jobs.lifecycle import parts, sidebyside
 from jobs.lifecycle.places import control_of
@@ -166,11 +166,39 @@ def test_starting_again_runs_all_elements(files, tally, contributor, root, run_u
     assert [one.elements.count() for one in job.attempts.all()] == [3, 3, 0]
 
 
-def test_an_element_whose_machine_failed_is_retried_by_itself(files, tally, root, run_until, settings):
+def running(job, index: int, retry: int = 0) -> bool:
+    wanted = Element.objects.filter(attempt__job=job, index=index, retry=retry, state=ElementState.RUNNING)
+    return wanted.exists()
+
+
+def test_an_element_whose_machine_failed_is_tried_again_alone_while_the_others_run(
+    files, tally, root, run_until, settings, contributor, browser_of
+):
+    settings.JOB_RETRIES = 1
+    files(a="wait", d="wait")
+    job = run_until(tally(), JobState.RUNNING)
+    drive(job, lambda one: running(one, 0) and running(one, 1))
+    kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
+    drive(job, lambda one: running(one, 1, retry=1))
+    assert running(job, 0)
+    assert (job.attempts.count(), states(job)[1]) == (1, ElementState.RUNNING)
+    page = browser_of(contributor).get(f"/jobs/{job.pk}/").text
+    assert "tried again: The process that watched the job was killed" in page
+    files()
+    drive(job, lambda one: one.job_state.final)
+    assert job.job_state is JobState.SUCCEEDED, job.failure
+    tries = [list(one.elements.values_list("index", "retry", "state")) for one in job.attempts.all()]
+    assert tries == [[(0, 0, "done"), (1, 0, "dropped"), (1, 1, "done"), (2, 0, "done")], []]
+    assert (root / job.outputs_path / "rows.csv").read_text().count("\n") == len(NAMES)
+    assert sorted((root / "in" / "began.log").read_text().split()) == list(NAMES)
+
+
+def test_an_element_that_failed_last_is_tried_again_in_a_further_attempt(files, tally, run_until, settings):
     settings.JOB_RETRIES = 1
     files(d="wait")
     job = run_until(tally(), JobState.RUNNING)
-    drive(job, lambda one: Element.objects.filter(state=ElementState.RUNNING, index=1).exists())
+    ended = Element.objects.filter(attempt__job=job, ended_at__isnull=False)
+    drive(job, lambda one: running(one, 1) and ended.count() == 2)
     kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
     drive(job, lambda one: one.attempts.count() == 2)
     files()
@@ -178,6 +206,39 @@ def test_an_element_whose_machine_failed_is_retried_by_itself(files, tally, root
     assert job.job_state is JobState.SUCCEEDED, job.failure
     assert [list(one.elements.values_list("index", flat=True)) for one in job.attempts.all()] == [[0, 1, 2], [1], []]
     assert any("tried again by itself" in event.reason for event in job.events.all())
+
+
+def test_an_element_that_nothing_takes_again_has_failed_and_the_others_go_on(
+    files, tally, run_until, settings, monkeypatch
+):
+    settings.JOB_RETRIES = 1
+    files(a="wait", d="wait")
+    job = run_until(tally(), JobState.RUNNING)
+    drive(job, lambda one: running(one, 0) and running(one, 1))
+
+    def refuse(*_: object):
+        raise JobRejected("It is too large now.")
+
+    monkeypatch.setattr(LocalBackend, "submit", refuse)
+    kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
+    drive(job, lambda one: states(one)[1] == ElementState.FAILED)
+    assert running(job, 0)
+    files()
+    drive(job, lambda one: one.job_state.final)
+    assert (job.job_state, job.failure["code"]) == (JobState.FAILED, "site_refused")
+
+
+def test_cancel_ends_also_an_element_that_is_tried_again(files, tally, contributor, backend, run_until, settings):
+    settings.JOB_RETRIES = 1
+    files(a="wait", d="wait")
+    job = run_until(tally(), JobState.RUNNING)
+    drive(job, lambda one: running(one, 0) and running(one, 1))
+    kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
+    drive(job, lambda one: running(one, 1, retry=1))
+    cancel_job(contributor, job.pk)
+    drive(job, lambda one: one.job_state.final)
+    assert job.job_state is JobState.CANCELLED
+    assert backend.listed() == {}
 
 
 def test_retries_have_an_end(files, tally, run_until, settings):

@@ -5,7 +5,8 @@ from html import unescape
 
 import pytest
 
-from jobs import site_rows
+from jobs import site_fields, site_rows
+from jobs.lifecycle import site_settings
 from jobs.models import ComputeSite
 from jobs.services import sites
 
@@ -24,7 +25,8 @@ TOOLS = {
 
 @pytest.fixture
 def browser(site, operator, browser_of):
-    sites.save_site(operator, "here", {"queues": QUEUES, "tools": TOOLS, "most_jobs": 7})
+    told = {"queues": QUEUES, "tools": TOOLS, "most_jobs": 7, "settings": {"wall_seconds": 7200, "root": "/r"}}
+    sites.save_site(operator, "here", told)
     return browser_of(operator)
 
 
@@ -52,6 +54,7 @@ def test_what_is_saved_unchanged_stays_as_it_was(browser):
     site = ComputeSite.objects.get()
     assert list(site.queues.values(*QUEUES[0])) == QUEUES
     assert (site.tools, site.most_jobs, site.open_to_all) == (TOOLS, 7, True)
+    assert site.settings == {"wall_seconds": 7200, "root": "/r"}
 
 
 def test_a_row_is_added_and_filled_and_another_removed_before_anything_is_saved(browser):
@@ -94,8 +97,6 @@ def test_tools_are_added_and_removed(browser):
         ("tools-1-tool", "*", "This tool has a row already"),
         ("cores", "", "Write a whole number."),
         ("most_jobs", "-1", "greater than or equal to 1"),
-        ("settings", "{", "This is no JSON"),
-        ("settings", '{"partition": 3, "runner": "x"}', "“partition” is not known"),
         ("people", "nobody", "Not known: nobody"),
         ("work_root", "scratch", "whole path"),
     ],
@@ -119,9 +120,89 @@ def test_a_new_site_has_its_queues_at_once(operator, browser_of, db):
     page = browser.post(
         "/operator/sites/add/", fields(browser.get("/operator/sites/add/").text) | {"act": "add-queues"}
     )
-    sent = fields(page.text) | {"name": "farm", "queues-0-name": "cpu", "queues-0-cores": "16"}
+    sent = fields(page.text) | {"name": "halle", "queues-0-name": "cpu", "queues-0-cores": "16"}
     assert browser.post("/operator/sites/add/", sent).status_code in (302, 303)
-    assert ComputeSite.objects.get(name="farm").queues.get().cores == 16
+    assert ComputeSite.objects.get(name="halle").queues.get().cores == 16
+
+
+SSH = {
+    "host": "login.example.org",
+    "user": "portolan",
+    "port": 2222,
+    "key_file": "/k/key",
+    "known_hosts_file": "/k/hosts",
+}
+REMOTE = {"runner": "ssh", "ssh": SSH, "environment": {"X": "a b", "Y": "it's"}, "wall_seconds": 90061, "path": "/bin"}
+SETTINGS = {
+    "local": {"root": "/scratch/run", "path": "/usr/bin:/bin"},
+    "slurm": REMOTE | {"partition": "cpu", "account": "em", "qos": "high", "gpu_type": "a100",
+                       "options": ["--constraint=a&b", "--comment=a b"]},
+    "gridengine": REMOTE | {"queue": "q", "project": "p", "parallel_environment": "smp", "memory_resource": "h_vmem",
+                            "gpu_resource": "gpu", "options": ["-hard"]},
+    "pbs": {"torque": True, "queue": "batch", "account": "em"},
+    "kubernetes": {"kubeconfig": "/k/config", "context": "c", "namespace": "n", "image": "i:1", "pull_policy": "Always",
+                   "gpu_resource": "nvidia.com/gpu", "user": 1000, "group": 1000, "node_selector": {"a.b/c": "d e"},
+                   "volumes": [{"path": "/data", "claim": "c", "sub_path": "a b"}, {"path": "/usr"}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheduler", SETTINGS)
+def test_each_setting_has_a_field_and_is_read_as_it_was_written(browser, operator, scheduler):
+    sites.save_site(operator, "here", {"scheduler": scheduler, "settings": SETTINGS[scheduler]})
+    answer = browser.post(PAGE, fields(browser.get(PAGE).text))
+    assert answer.status_code in (302, 303), answer.text
+    site = ComputeSite.objects.get()
+    assert (site.scheduler, site.settings) == (scheduler, SETTINGS[scheduler])
+
+
+def test_every_key_that_is_known_has_a_field():
+    keys = {*site_settings.GENERAL, *(key for taken in site_settings.TAKEN.values() for key in taken if key != "ssh")}
+    keys |= {f"ssh.{key}" for key in site_settings.SSH}
+    assert {one.key for one in site_fields.EVERY.values()} == keys
+
+
+def test_fields_of_another_scheduler_count_for_nothing(browser):
+    sent = fields(browser.get(PAGE).text) | {"scheduler": "slurm", "settings-partition": "cpu", "settings-queue": "x"}
+    sent |= {"settings-root": "/r", "settings-ssh-host": "login.example.org", "settings-wall_seconds": ""}
+    assert browser.post(PAGE, sent).status_code in (302, 303)
+    assert ComputeSite.objects.get().settings == {"partition": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("settings-ssh-host", "", "Fill this in."),
+        ("settings-ssh-key_file", "-----BEGIN KEY-----", "must be the path of the key, not the key"),
+        ("settings-ssh-port", "ssh", "Write a whole number."),
+        ("settings-ssh-port", "0", "must be a whole number"),
+        ("settings-options", "constraint", "has a word that is no option"),
+        ("settings-options", "'x", "A quotation does not end"),
+        ("settings-environment", "1X=a", "has a name that is no variable's"),
+        ("settings-environment", "X", "“X” is not NAME=value"),
+        ("settings-wall_seconds", "2 hours", "Write hours:minutes:seconds"),
+    ],
+)
+def test_a_wrong_setting_is_told_at_its_field_and_all_that_was_typed_stays(browser, operator, name, text, words):
+    sites.save_site(operator, "here", {"scheduler": "slurm", "settings": SETTINGS["slurm"]})
+    sent = fields(browser.get(PAGE).text) | {"settings-partition": "gpu", name: text}
+    answer = browser.post(PAGE, sent)
+    assert answer.status_code == 400
+    page = unescape(answer.text)
+    told = re.search(rf'id="error-{name}">.*?</p>', page, re.S)
+    assert told, page
+    assert words in told[0]
+    assert f'href="#{name}"' in page
+    assert fields(answer.text) == sent
+    assert ComputeSite.objects.get().settings == SETTINGS["slurm"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("data claim=x", "absolute path"), ("/data calm=x", "“calm” is not known"), ("'", "quotation")]
+)
+def test_a_volume_that_is_none_is_told(browser, operator, text, words):
+    sites.save_site(operator, "here", {"scheduler": "kubernetes", "settings": SETTINGS["kubernetes"]})
+    page = browser.post(PAGE, fields(browser.get(PAGE).text) | {"settings-volumes": text}).text
+    assert words in unescape(re.search(r'id="error-settings-volumes">.*?</p>', page, re.S)[0])
 
 
 @pytest.mark.parametrize("seconds", [None, 1, 59, 60, 3600, 86399, 86400, 360000, 31 * 86400])

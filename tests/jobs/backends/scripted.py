@@ -219,10 +219,16 @@ class Scripted(Runner):
 
     def fail(self) -> None:
         """The node fails on which jobs are, or are being started."""
-        for job in self.jobs:
-            if job.state != "ended" and job.ours:
-                job.state, job.status, job.node_failed = "ended", 1, True
-                self.lost += 1
+        self._lose([job for job in self.jobs if job.state != "ended" and job.ours])
+
+    def fail_one(self) -> None:
+        """The node fails on which one of the running jobs is."""
+        self._lose(list(self.commands())[:1])
+
+    def _lose(self, jobs: list[Native]) -> None:
+        for job in jobs:
+            job.state, job.status, job.node_failed = "ended", 1, True
+            self.lost += 1
 
     def purge(self) -> None:
         """The queue forgets ended jobs; accounting keeps them."""

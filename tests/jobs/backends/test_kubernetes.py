@@ -74,6 +74,23 @@ class TestKubernetes(ArrayContract):
         backend.cancel(runs.name)
         self.ended(backend, runs.name)
 
+    def test_calls_share_a_client_until_the_kubeconfig_changes_or_a_call_fails(self, stand_in, monkeypatch):
+        made, new = [], KubernetesBackend._new_client
+        monkeypatch.setattr(KubernetesBackend, "_new_client", lambda self: made.append(1) or new(self))
+        for _ in range(3):
+            backend_for(stand_in.kubeconfig).poll(["portolan-a"])
+        assert len(made) == 1
+        backend_for(stand_in.kubeconfig, namespace="other").poll(["portolan-a"])
+        assert len(made) == 2
+        os.utime(stand_in.kubeconfig, (1, 1))
+        backend_for(stand_in.kubeconfig).poll(["portolan-a"])
+        assert len(made) == 3
+        stand_in.failing = [(401, b"{}", 0)]
+        with pytest.raises(SiteUnavailable):
+            backend_for(stand_in.kubeconfig).poll(["portolan-a"])
+        backend_for(stand_in.kubeconfig).poll(["portolan-a"])
+        assert len(made) == 4
+
 
 def test_nobody_there_is_a_site_without_answer(tmp_path):
     config = tmp_path / "config"

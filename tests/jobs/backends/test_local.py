@@ -39,6 +39,17 @@ class TestLocal(ArrayContract):
         assert self.ended(backend, second) is Phase.ENDED
         assert self.ended(backend, third) is Phase.ENDED
 
+    def test_setup_comes_first_in_the_shell_that_becomes_the_command(self, backend, make_spec):
+        setup = ('tool() { TOOL_HOME=/opt/"$1"; export TOOL_HOME; }', "tool 'a b'", "cd /")
+        spec = make_spec("sh", "-c", 'echo "$TOOL_HOME" "$1" "$PWD"', "x", "$(id) 'q'", name="1", setup=setup)
+        assert self.ended(backend, backend.submit(spec)) is Phase.ENDED
+        assert read(spec.stdout) == "/opt/a b $(id) 'q' /\n"
+
+    def test_a_program_that_is_not_there_after_the_setup_is_named(self, backend, make_spec):
+        spec = make_spec("no-such-program", name="1", setup=("true",))
+        assert self.ended(backend, backend.submit(spec)) is Phase.ENDED
+        assert "There is no program no-such-program on this machine." in read(spec.stderr)
+
     def test_the_next_job_starts_without_anybody_asking(self, backend, make_spec):
         backend.submit(make_spec("sleep", "0.3", name="1", cores=2, order=1))
         spec = make_spec("echo", "ran", name="2", order=2)
