@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-import stat
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -117,8 +116,8 @@ def stage_in(attempt: Attempt, info: ToolInfo, places: Places, *commands: Comman
     for folder in (target.folder / attempt.job.folder_path, target.tools):
         target.runner.make_dirs(folder)
     copied = ((places.root, files, target.folder), (above, own, target.tools))
-    here = {str(goal / name): root / name for root, names, goal in copied for name in names}
-    sizes = {path: os.stat(places.root / path).st_size for path in files}
+    here = {f"{goal}/{name}": f"{root}/{name}" for root, names, goal in copied for name in names}
+    sizes = {path: os.stat(f"{places.root}/{path}").st_size for path in files}
     large = [path for path in files if sizes[path] >= LARGE_BYTES]
     noted = {str(target.folder / path): known for path, known in sums.known(folder_for(attempt.job), large).items()}
     with copying(), ThreadPoolExecutor(1) as beside:
@@ -134,10 +133,10 @@ def stage_in(attempt: Attempt, info: ToolInfo, places: Places, *commands: Comman
     reached("stage_in.verified")
 
 
-def _sums_here(here: Mapping[str, Path], noted: Mapping[str, str]) -> dict[str, str]:
+def _sums_here(here: Mapping[str, str], noted: Mapping[str, str]) -> dict[str, str]:
     """The SHA-256 of each file by its path on the site, read where it was not noted. UserError for one that is gone."""
     try:
-        return {copy: noted.get(copy) or _digest(path) for copy, path in here.items()}
+        return {copy: noted.get(copy) or _digest(Path(path)) for copy, path in here.items()}
     except FileNotFoundError as gone:
         raise UserError("An input went away while it was copied.", code="input_missing", hint=PUT_BACK) from gone
 
@@ -181,13 +180,19 @@ def _closure(commands: Iterable[CommandLine], places: Places, info: ToolInfo) ->
 
 
 def _all_files(root: Path) -> Iterator[Path]:
-    for above, _, names in os.walk(root):
-        for name in sorted(names):
-            if stat.S_ISREG(os.lstat(f"{above}/{name}").st_mode):
-                yield Path(above, name)
+    try:
+        with os.scandir(root) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except FileNotFoundError:  # gone meanwhile; what was declared was looked at before
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _all_files(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False):
+            yield Path(entry.path)
 
 
-def _verify(target: There, expected: Mapping[str, str], here: Mapping[str, Path]) -> None:
+def _verify(target: There, expected: Mapping[str, str], here: Mapping[str, str]) -> None:
     """Every file has its SHA-256 on the site.
 
     SiteUnavailable names a copy that has not, UserError a file that is another here too: one that was changed
@@ -197,9 +202,9 @@ def _verify(target: There, expected: Mapping[str, str], here: Mapping[str, Path]
     for copy, digest in expected.items():
         if found.get(copy) == digest:
             continue
-        if found.get(copy) == _digest(here[copy]):
+        if found.get(copy) == _digest(Path(here[copy])):
             raise UserError(
-                f"{here[copy].name} is not what it was when its checksum was noted.",
+                f"{Path(here[copy]).name} is not what it was when its checksum was noted.",
                 code="input_changed",
                 hint="If nobody changed it, the disk may have: upload it again. Then run the job again.",
             )
