@@ -23,7 +23,7 @@ from tests.jobs.backends.sshd import sshd_running
 
 MEGABYTES = int(os.environ.get("BENCH_COPY_MB") or 2048)
 FILES = int(os.environ.get("BENCH_COPY_FILES") or 10_000)
-SMALL, ROUNDS = 4096, 3
+SMALL, ROUNDS = 4096, 5
 
 
 def copies(home: Path) -> dict[str, Any]:
