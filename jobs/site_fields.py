@@ -27,7 +27,7 @@ from jobs.site_rows import as_time, seconds_of, words
 
 AT = "settings-"
 REMOTE = "ssh."
-RUNNERS = [("here", "On this machine"), ("ssh", "On another machine, over SSH")]
+RUNNERS = [("here", "This machine"), ("ssh", "Another one, over SSH")]
 TIME, CHOICE = "a time", "a choice"
 KINDS = {LIST: "text", PAIRS: "lines", OBJECTS: "lines", NUMBER: "number", YES_NO: "check", CHOICE: "choice"}
 KEY_HELP = "The path of a file that only the portal can read; never the key itself."
@@ -59,7 +59,7 @@ class Setting:
 
 ALWAYS = ("wall_seconds", "path")
 RUNNER = (
-    Setting(key="runner", title="The scheduler's commands run", kind=CHOICE),
+    Setting(key="runner", title="Machine", kind=CHOICE),
     Setting(key="ssh.host", title="Host", help="As ssh calls it, such as login.example.org", needed=True),
     Setting(key="ssh.user", title="Account there", needed=True),
     Setting(key="ssh.port", title="Port", kind=NUMBER, more="(empty: 22)"),
@@ -99,7 +99,7 @@ SCHEDULER = (
     Setting(key="options", title="Further options of each submit", kind=LIST,
             help="Such as: --constraint=avx2 --exclusive"),
     Setting(key="root", title="Directory of its own", more="(empty: in the portal's home)"),
-    Setting(key="wall_seconds", title="Time limit of every job", kind=TIME, more="(h:min:s, empty: none)"),
+    Setting(key="wall_seconds", title="Time limit of every job", kind=TIME, more="(h:min:s)"),
     Setting(key="path", title="Search path of the jobs", help="Such as: /usr/local/bin:/usr/bin:/bin"),
 )  # fmt: skip
 EVERY = {one.id: one for one in (*RUNNER, *SCHEDULER)}

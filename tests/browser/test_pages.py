@@ -9,6 +9,8 @@ from tests.live import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+SSH = {"host": "login.example.org", "user": "portolan", "key_file": "/k/key", "known_hosts_file": "/k/hosts"}
+SETTINGS = {"partition": "cpu", "options": ["--constraint=avx2"], "runner": "ssh", "ssh": SSH}
 QUEUES = [{"name": "cpu", "cores": 32, "memory_mb": 256000}, {"name": "gpu", "cores": 8, "memory_mb": 64000, "gpus": 4}]
 TOOLS = {"*": {"setup": [["module", "load", "relion"]], "wrapper": ["apptainer", "exec", "/images/relion.sif"]}}
 
@@ -32,7 +34,8 @@ def places(instance):
         link = api.post(f"/projects/{project}/links/", json=wanted).json()["link"]["id"]
         wanted = {"kind": "http", "addresses": [f"{instance.door_url}/nothing/"], "target": "raw"}
         brought = api.post(f"/projects/{project}/imports/", json=wanted).json()["id"]
-        api.post("/sites/", json={"name": "farm", "enabled": False, "queues": QUEUES, "installed": TOOLS})
+        halle = {"name": "halle", "scheduler": "slurm", "settings": SETTINGS, "enabled": False}
+        api.post("/sites/", json=halle | {"queues": QUEUES, "installed": TOOLS})
     at = f"/projects/{project}"
     return {
         "start": "/", "projects": "/projects/", "new-project": "/projects/new/", "files": f"{at}/files/?path=samples",
@@ -44,7 +47,7 @@ def places(instance):
         "operator-activity": "/operator/activity/",
         "accounts": "/operator/accounts/", "acls": "/operator/acls/",
         "sites": "/operator/sites/", "site": "/operator/sites/local/", "site-new": "/operator/sites/add/",
-        "site-rows": "/operator/sites/farm/",
+        "site-rows": "/operator/sites/halle/",
         "reconcile": "/operator/reconcile/", "policy": "/policy/",
         "links": f"{at}/links/?path=samples", "link": f"{at}/links/{link}/", "send": f"{at}/send/",
         "imports": f"{at}/imports/?path=raw", "import": f"{at}/imports/{brought}/",
