@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -193,3 +194,17 @@ def live_portolan() -> Iterator[LivePortolan]:
         yield instance
     finally:
         instance.stop()
+
+
+@contextmanager
+def instance_running(extra: dict[str, str] | None = None) -> Iterator[LivePortolan]:
+    """A new instance that is up inside the block; nothing that it started is left after it."""
+    made = new_instance(extra=extra)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        for process in psutil.process_iter(["environ"]):
+            if str(made.home) in (process.info["environ"] or {}).get("TMPDIR", ""):
+                process.kill()

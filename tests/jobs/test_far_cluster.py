@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from gateway.running.slurm import Shape
@@ -14,7 +13,7 @@ from samples.movies import write_movies
 from tests.jobs.backends.conftest import cluster_home  # noqa: F401 - fixture
 from tests.jobs.backends.limited import Limited, why_not
 from tests.jobs.far import GO, WAIT, Person, assert_same, far_running, seen
-from tests.live import ROOT, TEST_TOOLS, new_instance, wait_until
+from tests.live import ROOT, TEST_TOOLS, instance_running, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -26,15 +25,8 @@ MOVIES = {
 
 @pytest.fixture(scope="module")
 def instance():
-    made = new_instance()
-    try:
-        made.start()
+    with instance_running() as made:
         yield made
-    finally:
-        made.stop()
-        for process in psutil.process_iter(["environ"]):
-            if str(made.home) in (process.info["environ"] or {}).get("TMPDIR", ""):
-                process.kill()
 
 
 @pytest.fixture(scope="module")

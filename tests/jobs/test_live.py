@@ -6,12 +6,11 @@ import sqlite3
 import stat
 from contextlib import closing
 
-import psutil
 import pytest
 import redis
 
 from gateway.running.places import redis_socket
-from tests.live import LivePortolan, new_instance, wait_until
+from tests.live import LivePortolan, instance_running, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -58,15 +57,8 @@ def wait_for(instance: LivePortolan, job: str, *states: str, seconds: float = 18
 
 @pytest.fixture(scope="module")
 def instance():
-    made = new_instance()
-    try:
-        made.start()
+    with instance_running() as made:
         yield made
-    finally:
-        made.stop()
-        for process in psutil.process_iter(["environ"]):
-            if str(made.home) in (process.info["environ"] or {}).get("TMPDIR", ""):
-                process.kill()
 
 
 def test_a_short_job_is_done_in_short_time_and_its_group_may_use_what_it_made(instance):

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import httpx
-import psutil
 import psycopg
 import pytest
 
 from jobs.backends.supervisor import EXIT_FILE
-from tests.live import LivePortolan, new_instance, wait_until
+from tests.live import LivePortolan, instance_running, wait_until
 from tests.postgres import Server, server_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -25,15 +24,8 @@ def server():
 
 @pytest.fixture
 def instance(server):
-    made = new_instance(extra={"DATABASE_URL": server.url})
-    try:
-        made.start()
+    with instance_running(extra={"DATABASE_URL": server.url}) as made:
         yield made
-    finally:
-        made.stop()
-        for process in psutil.process_iter(["environ"]):
-            if str(made.home) in (process.info["environ"] or {}).get("TMPDIR", ""):
-                process.kill()
 
 
 def ready(instance: LivePortolan) -> int:
