@@ -54,13 +54,7 @@ def site(request: PersonRequest, name: str) -> HttpResponse:
         else:
             messages.success(request, f"{name} is changed.")
             return redirect("jobs:site", name)
-    context = {
-        "section": "operator",
-        "site": found,
-        "form": form,
-        "schedulers": CHOICES,
-        "runners": RUNNERS,
-    }
+    context = {"section": "operator", "site": found, "form": form, "schedulers": CHOICES, "runners": RUNNERS}
     context["plan"] = sites.drain_site(request.user, name, dry_run=True) if found.takes_jobs else None
     return render(request, "jobs/site.html", context, status=400 if form.wrong else 200)
 

@@ -96,6 +96,19 @@ def effects(job: Job, counted: Path, root: Path) -> int:
     return len(counted.read_text().splitlines())
 
 
+def lead_to(part: str, job: Job, user: User) -> None:
+    """What has to happen to the job before a worker can come to the points of this part has happened."""
+    if part in ("cancel", "retry"):
+        work(job.pk, until=lambda one: one.job_state is JobState.RUNNING)
+    if part == "cancel":
+        cancel_job(user, job.pk)
+    if part == "retry":
+        lose(job)
+    if part == "again":
+        work(job.pk, until=stands(ElementState.RUNNING, 0, 1))
+        lose_element(job, 1)
+
+
 def crash(site: str, point: str, user: User, project: Project, root: Path) -> dict:
     """How a job fared whose worker was killed at ``point``."""
     counted = root / f"{site}-{point}.txt"
@@ -112,15 +125,7 @@ def crash(site: str, point: str, user: User, project: Project, root: Path) -> di
         folder = many_files(root, counted.stem, waits="ac" if part == "again" else "")
         tool, inputs = "tally", {"files": [{"class": "File", "path": path} for path in folder]}
     job = submit_job(user, project.pk, tool=tool, inputs=inputs, site=where)
-    if part in ("cancel", "retry"):
-        work(job.pk, until=lambda one: one.job_state is JobState.RUNNING)
-    if part == "cancel":
-        cancel_job(user, job.pk)
-    if part == "retry":
-        lose(job)
-    if part == "again":
-        work(job.pk, until=stands(ElementState.RUNNING, 0, 1))
-        lose_element(job, 1)
+    lead_to(part, job, user)
     status = in_a_child(lambda: work(job.pk), kill_at=point)
     if part == "again":
         go_on_one_by_one(job, root / counted.stem)
