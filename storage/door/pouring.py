@@ -146,11 +146,11 @@ class Pour:
     async def settle(self, *, whole: bool) -> None:
         """The bytes are durable and, where a checksum came with them, right; else they are discarded."""
         if self.checksum is None:
-            await on_disk(self.part.keep, durable=self._durable)
+            await self._sync()
             return
         right = whole and self._own is not None and self._own.digest() == self.checksum.digest
         if right:
-            await on_disk(self.part.keep, durable=self._durable)
+            await self._sync()
         else:
             self.running = self._before
             await on_disk(self.part.go_back, self.start)
@@ -161,6 +161,11 @@ class Pour:
                 code="checksum_mismatch",
                 hint="Send them again.",
             )
+
+    async def _sync(self) -> None:
+        running, self.running = self.running, None  # what the disk loses was hashed
+        await on_disk(self.part.keep, durable=self._durable)
+        self.running = running
 
     async def _hand_over(self) -> None:
         await self._written()

@@ -16,7 +16,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ class Part:
         self._fd = fd
         # A write that still runs in a thread must never meet a closed (or reused) descriptor.
         self._guard = threading.Lock()
-        self.offset = os.fstat(fd).st_size
+        self.offset = self._kept = os.fstat(fd).st_size
 
     def append(self, chunks: Sequence[bytes | memoryview], *, durable: bool = False) -> None:
         """``chunks`` are at the end of the part; on an error the offset says how many of them are.
@@ -148,7 +148,8 @@ class Part:
             fd, begin = self._open_fd(), self.offset
             for written in write_all(fd, chunks, begin):
                 self.offset += written
-            write_back(fd, begin, self.offset, durable=durable)
+            with self._or_lost():
+                write_back(fd, begin, self.offset, durable=durable)
 
     def take_from(self, other: int, at: int) -> None:
         """The bytes of the open file ``other`` from ``at`` on follow; the kernel moves them, or shares their blocks."""
@@ -163,7 +164,7 @@ class Part:
         with self._guard, other._guard, plain_errors("the upload"):
             os.close(self._fd)
             self._fd, other._fd = other._fd, -1
-            self.offset = other.offset
+            self.offset, self._kept = other.offset, other._kept
 
     def note_inode(self) -> None:
         """The info tells the part's inode as it is now."""
@@ -181,8 +182,19 @@ class Part:
 
     def sync(self) -> None:
         """The bytes up to the offset outlive a power cut."""
-        with self._guard, plain_errors("the upload"):
+        with self._guard, plain_errors("the upload"), self._or_lost():
             os.fdatasync(self._open_fd())
+            self._kept = self.offset
+
+    @contextmanager
+    def _or_lost(self) -> Iterator[None]:
+        """What the disk could not take is gone from the part, too: the disk says so only once, then all seems well."""
+        try:
+            yield
+        except OSError:
+            os.ftruncate(self._open_fd(), self._kept)
+            self.offset = self._kept
+            raise
 
     def keep(self, *, durable: bool) -> None:
         """The bytes up to the offset may be acknowledged: they outlive this process, and with ``durable`` the power."""
@@ -193,7 +205,7 @@ class Part:
         """The bytes from ``offset`` on are gone."""
         with self._guard, plain_errors("the upload"):
             os.ftruncate(self._open_fd(), offset)
-            self.offset = offset
+            self.offset, self._kept = offset, min(offset, self._kept)
 
     def begin_unverified(self) -> None:
         """Bytes from here on count only after ``end_unverified``, even when this process is killed before."""

@@ -11,8 +11,8 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -136,6 +136,7 @@ class Slot:
         self._guard = threading.Lock()
         state = _read_record(record)
         self.start, self.length, self.offset = state.start, state.length, state.offset
+        self._kept = self.offset
         self.digest = ""
 
     def append(self, chunks: Sequence[bytes | memoryview], *, durable: bool = False) -> None:
@@ -147,19 +148,31 @@ class Slot:
             fd, begin = self._open_fd(), self.start + self.offset
             for written in write_all(fd, chunks, begin):
                 self.offset += written
-            write_back(fd, begin, self.start + self.offset, durable=durable)
+            with self._or_lost():
+                write_back(fd, begin, self.start + self.offset, durable=durable)
 
     def keep(self, *, durable: bool) -> None:
         """The record says the offset: its bytes outlive this process, and with ``durable`` a power cut."""
         with self._guard, plain_errors("the upload"):
             if durable:
-                os.fdatasync(self._open_fd())
+                with self._or_lost():
+                    os.fdatasync(self._open_fd())
+            self._kept = self.offset
             self._note()
+
+    @contextmanager
+    def _or_lost(self) -> Iterator[None]:
+        """What the disk could not take does not count: it says so only once, then all seems well."""
+        try:
+            yield
+        except OSError:
+            self.offset = self._kept
+            raise
 
     def go_back(self, offset: int) -> None:
         """The bytes from ``offset`` on do not count."""
         with self._guard, plain_errors("the upload"):
-            self.offset = offset
+            self.offset, self._kept = offset, min(offset, self._kept)
             self._note()
 
     def begin_unverified(self) -> None:

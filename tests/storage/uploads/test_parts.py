@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import NotFound, StateConflict, Unavailable
-from storage.uploads import parts
+from storage.uploads import parts, slots
 
 
 @pytest.fixture
@@ -157,3 +157,57 @@ def test_what_the_disk_says_of_bytes_it_could_not_take_is_told(made, monkeypatch
         part.append([b"12345"])
     assert raised.value.code == code
     part.close()
+
+
+def whole_part(made):
+    return parts.lock_part(*made)
+
+
+def parallel_part(made):
+    slots.make_slot(*made, start=0, length=10, size=10)
+    return slots.lock_slot(*made, 0)
+
+
+@pytest.mark.parametrize("open_again", [whole_part, parallel_part])
+def test_bytes_that_the_disk_lost_are_sent_again(made, monkeypatch, open_again):
+    """It says so once, at any of its calls, and then that all is well."""
+    part = open_again(made)
+    part.append([b"01234"])
+    part.keep(durable=True)
+    part.append([b"567"])
+
+    def lose(fd):
+        monkeypatch.undo()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", lose)
+    with pytest.raises(Unavailable):
+        part.keep(durable=True)
+    part.keep(durable=True)
+    assert part.offset == 5
+    part.close()
+    part = open_again(made)
+    assert part.offset == 5
+    part.append([b"56789"])
+    part.keep(durable=True)
+    part.close()
+    assert (made[0] / f".portolan/uploads/{made[1]}.part").read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize("open_again", [whole_part, parallel_part])
+def test_bytes_that_the_disk_lost_while_they_were_written_are_sent_again(made, monkeypatch, open_again):
+    part = open_again(made)
+    part.append([b"01234"])
+    part.keep(durable=True)
+
+    def lose(*_args, **_more):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        for module in (parts, slots):
+            patch.setattr(module, "write_back", lose)
+        with pytest.raises(Unavailable):
+            part.append([b"567"])
+    part.keep(durable=True)
+    part.close()
+    assert open_again(made).offset == 5
