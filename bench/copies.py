@@ -5,6 +5,7 @@ import os
 import shlex
 import statistics
 import subprocess
+import uuid
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -82,8 +83,10 @@ def _measured(job: Job, name: str) -> dict[str, float]:
         command = command_for(job, attempt, info, places)
         # Each begins when the other's copy has just been removed and nothing waits to be written to the disk.
         os.sync()
-        bare.append(seconds_of(lambda: _rsync(job.site, places.root / name)))
-        _clear(job.site)
+        # As deep below a new directory as Portolan's copy: where a disk puts files depends on that.
+        plain = PurePosixPath(job.site.work_root) / uuid.uuid4().hex / "folder"
+        bare.append(seconds_of(lambda: _rsync(job.site, places.root / name, plain / name)))  # noqa: B023 - called at once
+        staging.runner_of(job.site).remove(plain.parent)
         os.sync()
         staged.append(seconds_of(lambda: staging.stage_in(attempt, info, places, command)))  # noqa: B023 - called at once
         staging.clean_up(attempt)
@@ -91,16 +94,8 @@ def _measured(job: Job, name: str) -> dict[str, float]:
     return {"staged_s": ours, "rsync_s": theirs, "ratio": ours / theirs}
 
 
-def _rsync(site: ComputeSite, folder: Path) -> None:
+def _rsync(site: ComputeSite, folder: Path, target: PurePosixPath) -> None:
     """The folder was copied by rsync alone, over ssh as it is when nobody chooses a cipher."""
     machine = machine_of(site.settings)
-    argv = ["rsync", "-rt", "-e", shlex.join(machine.command()), f"{folder}/", f"{machine.host}:{_bare(site)}/"]
+    argv = ["rsync", "-rt", "--mkpath", "-e", shlex.join(machine.command()), f"{folder}/", f"{machine.host}:{target}/"]
     subprocess.run(argv, check=True, timeout=900)
-
-
-def _clear(site: ComputeSite) -> None:
-    staging.runner_of(site).remove(_bare(site))
-
-
-def _bare(site: ComputeSite) -> PurePosixPath:
-    return PurePosixPath(site.work_root) / "bare"
