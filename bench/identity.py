@@ -131,7 +131,7 @@ def _late(ways: dict[str, Ask], remove: Ask) -> dict[str, float]:
     _until(accepted, set(ways))
     remove().raise_for_status()
     answered = time.perf_counter()
-    time.sleep(1.0)
+    time.sleep(1.0)  # they go on asking: this is the time in which a late one would be let in
     stop.set()
     for thread in threads:
         thread.join(30)

@@ -24,15 +24,16 @@ SCHEDULES = int(os.environ.get("SCHEDULES", "0"))
 NAMES = "abcdefg"
 ONE_LOST = [("advance", 1), ("begin", 1), ("fail_one", 1)]
 ROWS = "".join(f"{name},1\n" for name in NAMES)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@settings(
+as_many_as_asked = settings(
     max_examples=SCHEDULES or 2,
     deadline=None,
     derandomize=not SCHEDULES,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@as_many_as_asked
 @example(schedule=[("lost", 1), ("advance", 1), ("advance", 1), ("begin", 1)])
 @example(schedule=[("late", 1), ("advance", 1), ("advance", 1), ("begin", 1), ("arrive", 1), ("begin", 1)])
 @example(schedule=[("late", 1), ("advance", 1), ("advance", 1), ("cancel", 1), ("advance", 1), ("arrive", 1)])
@@ -76,12 +77,7 @@ def assert_runs_once_and_ends_truly(one, root, schedule):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(
-    max_examples=SCHEDULES or 2,
-    deadline=None,
-    derandomize=not SCHEDULES,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@as_many_as_asked
 @example(schedule=[("lost", 1), ("advance", 1), ("advance", 1), ("begin", 1)])
 @example(schedule=[("late", 1), ("advance", 1), ("advance", 1), ("begin", 1), ("arrive", 1), ("begin", 1)])
 @example(schedule=[("late", 1), ("advance", 1), ("advance", 1), ("cancel", 1), ("advance", 1), ("arrive", 1)])

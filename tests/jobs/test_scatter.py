@@ -49,6 +49,13 @@ def states(job) -> list[str]:
     return [one.state for one in parts.standing(job)]
 
 
+def lose_the_second(job, settings):
+    """The machine of the second element failed while the first ran; it runs again, alone."""
+    drive(job, lambda one: running(one, 0) and running(one, 1))
+    kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
+    drive(job, lambda one: running(one, 1, retry=1))
+
+
 def kill_supervisor(settings, element: Element) -> None:
     mark = settings.PORTOLAN_HOME / "run" / "local" / "active" / element.native_id
     os.kill(json.loads(mark.read_text())["pid"], signal.SIGKILL)
@@ -177,9 +184,7 @@ def test_an_element_whose_machine_failed_is_tried_again_alone_while_the_others_r
     settings.JOB_RETRIES = 1
     files(a="wait", d="wait")
     job = run_until(tally(), JobState.RUNNING)
-    drive(job, lambda one: running(one, 0) and running(one, 1))
-    kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
-    drive(job, lambda one: running(one, 1, retry=1))
+    lose_the_second(job, settings)
     assert running(job, 0)
     assert (job.attempts.count(), states(job)[1]) == (1, ElementState.RUNNING)
     page = browser_of(contributor).get(f"/jobs/{job.pk}/").text
@@ -232,9 +237,7 @@ def test_cancel_ends_also_an_element_that_is_tried_again(files, tally, contribut
     settings.JOB_RETRIES = 1
     files(a="wait", d="wait")
     job = run_until(tally(), JobState.RUNNING)
-    drive(job, lambda one: running(one, 0) and running(one, 1))
-    kill_supervisor(settings, Element.objects.get(attempt__job=job, index=1))
-    drive(job, lambda one: running(one, 1, retry=1))
+    lose_the_second(job, settings)
     cancel_job(contributor, job.pk)
     drive(job, lambda one: one.job_state.final)
     assert job.job_state is JobState.CANCELLED
