@@ -36,6 +36,8 @@ def places(instance):
         brought = api.post(f"/projects/{project}/imports/", json=wanted).json()["id"]
         halle = {"name": "halle", "scheduler": "slurm", "settings": SETTINGS, "enabled": False}
         api.post("/sites/", json=halle | {"queues": QUEUES, "installed": TOOLS})
+    made = f"from tests.browser.rows import split_job; print(split_job('{project}'))"
+    split = instance.manage("shell", "--no-imports", "-c", made).split()[-1]
     at = f"/projects/{project}"
     return {
         "start": "/", "projects": "/projects/", "new-project": "/projects/new/", "files": f"{at}/files/?path=samples",
@@ -43,8 +45,8 @@ def places(instance):
         "people": f"{at}/people/", "activity": f"{at}/activity/", "settings": f"{at}/settings/", "jobs": f"{at}/jobs/",
         "map": f"{at}/files/?path=samples/resolution&look=samples/resolution/half1.mrc", "tools": "/tools/",
         "tool": "/tools/resolution_map/", "form": f"{at}/run/resolution_map/?sample=1", "job": f"/jobs/{job}/",
-        "again": f"{at}/run/resolution_map/?from={job}", "tokens": "/tokens/", "operator": "/operator/",
-        "operator-activity": "/operator/activity/",
+        "again": f"{at}/run/resolution_map/?from={job}", "elements": f"/jobs/{split}/", "tokens": "/tokens/",
+        "operator": "/operator/", "operator-activity": "/operator/activity/",
         "accounts": "/operator/accounts/", "acls": "/operator/acls/",
         "sites": "/operator/sites/", "site": "/operator/sites/local/", "site-new": "/operator/sites/add/",
         "site-rows": "/operator/sites/halle/",
