@@ -2,8 +2,9 @@
 
 The body of a request that tells its length (``LONG_BYTES`` or more) is read from the socket straight into ``blocks``;
 ``receive`` gives a block when it is full, when the body has ended, or ``LINGER_SECONDS`` after its first byte. While
-the application does not ask, one connection fills one block and no more. Files are sent by the kernel, in a thread, as
-``http.response.zerocopysend`` of ASGI asks for it. Everything else is uvicorn's.
+the application does not ask, one connection fills one block and no more. In its page of memory a byte lies where it
+will lie in the file, if the request tells its offset: the disk can then take whole pages from there. Files are sent by
+the kernel, in a thread, as ``http.response.zerocopysend`` of ASGI asks for it. Everything else is uvicorn's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from storage.door.blocks import LARGE_BYTES, Blocks
 from storage.door.threads import on_disk
+from storage.uploads.direct import PAGE_BYTES
 
 LONG_BYTES = 256 * 1024
 LINGER_SECONDS = 0.2
@@ -115,7 +117,7 @@ class Wire(HttpToolsProtocol, BufferedProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         length = _told_length(cycle) if self._starting and not self.parser.should_upgrade() else 0
         if length >= LONG_BYTES:
-            self._inflow = Inflow(self, cycle, length)
+            self._inflow = Inflow(self, cycle, length, _told_offset(cycle))
         exchange: Any = Exchange(self, cycle, self._inflow, app)
         super()._start_asgi_task(cycle, exchange)
 
@@ -123,10 +125,10 @@ class Wire(HttpToolsProtocol, BufferedProtocol):
 class Inflow:
     """One long body on its way from the socket to the application."""
 
-    def __init__(self, wire: Wire, cycle: RequestResponseCycle, length: int) -> None:
-        self.wire, self.cycle, self.left = wire, cycle, length
+    def __init__(self, wire: Wire, cycle: RequestResponseCycle, length: int, offset: int) -> None:
+        self.wire, self.cycle, self.left, self._offset = wire, cycle, length, offset
         self._block: memoryview | None = None
-        self._filled = 0
+        self._begin = self._filled = 0
         self._quick = True
         self._timer: TimerHandle | None = None
         self._news = asyncio.Event()
@@ -137,16 +139,18 @@ class Inflow:
             return _landing[: self.left]
         if self._block is None:
             self._block = _blocks.take(large=self._quick)
+            self._begin = self._filled = self._offset % PAGE_BYTES
         return self._block[self._filled : self._filled + self.left]
 
     def put(self, data: bytes) -> None:
         """``data``, which came together with the headers, is the beginning of the body."""
-        self._block = memoryview(data)
+        self.room()[: len(data)] = data
         self.came(len(data))
 
     def came(self, count: int) -> None:
         """``count`` bytes are in what ``room`` gave."""
         self.left -= count
+        self._offset += count
         if not self.cycle.response_complete and self._block is not None:
             self._filled += count
             if self._filled == len(self._block) or not self.left:
@@ -169,13 +173,12 @@ class Inflow:
         if not self._news.is_set():
             self.wire.flow.resume_reading()
             await self._news.wait()
-        block, filled = self._block, self._filled
-        self._block, self._filled = None, 0
-        if block is None or not filled:
+        block, self._block = self._block, None
+        if block is None or self._filled == self._begin:
             return {"type": "http.disconnect"}
         if not self.cycle.disconnected:
             self._news.clear()
-        return {"type": "http.request", "body": block[:filled], "more_body": self.left > 0}
+        return {"type": "http.request", "body": block[self._begin : self._filled], "more_body": self.left > 0}
 
     def _give(self) -> None:
         if self._timer is not None:
@@ -291,3 +294,11 @@ def _told_length(cycle: RequestResponseCycle) -> int:
     headers = dict(cycle.scope["headers"])
     text = headers.get(b"content-length", b"")
     return int(text) if text.isdigit() and b"transfer-encoding" not in headers else 0
+
+
+def _told_offset(cycle: RequestResponseCycle) -> int:
+    """Where in the file the body begins, as far as the headers tell; what it is believed to be does no harm."""
+    headers = dict(cycle.scope["headers"])
+    first, _, _ = headers.get(b"content-range", b"").removeprefix(b"bytes ").partition(b"-")
+    text = headers.get(b"upload-offset", first)
+    return int(text) if text.isdigit() else 0

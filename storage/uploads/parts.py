@@ -34,6 +34,7 @@ from storage.paths import (
     rename_beneath,
     stat_beneath,
 )
+from storage.uploads import direct
 
 AREA = "uploads"
 MOST_VECTORS = 1000  # IOV_MAX is 1024 on Linux
@@ -142,11 +143,11 @@ class Part:
     def append(self, chunks: Sequence[bytes | memoryview], *, durable: bool = False) -> None:
         """``chunks`` are at the end of the part; on an error the offset says how many of them are.
 
-        ``durable``: see ``write_back``.
+        ``durable``: see ``write_all`` and ``write_back``.
         """
         with self._guard, plain_errors("the upload"):
             fd, begin = self._open_fd(), self.offset
-            for written in write_all(fd, chunks, begin):
+            for written in write_all(fd, chunks, begin, straight=durable):
                 self.offset += written
             with self._or_lost():
                 write_back(fd, begin, self.offset, durable=durable)
@@ -301,22 +302,27 @@ def open_part(root: Path, upload_id: UUID) -> int:
     return open_beneath(root, _name(upload_id, "part"), os.O_RDWR)
 
 
-def write_all(fd: int, chunks: Sequence[bytes | memoryview], at: int) -> Iterator[int]:
-    """``chunks`` are written from ``at`` on; the length of each write, as it is done."""
-    views = [memoryview(chunk) for chunk in chunks if chunk]
-    while views:
-        written = _write(fd, views[:MOST_VECTORS], at)
-        yield written
-        at += written
-        while views and written >= len(views[0]):
-            written -= len(views.pop(0))
-        if views:
-            views[0] = views[0][written:]
+def write_all(fd: int, chunks: Sequence[bytes | memoryview], at: int, *, straight: bool = False) -> Iterator[int]:
+    """``chunks`` are written from ``at`` on; the length of each write, as it is done.
+
+    With ``straight`` whole pages go to the disk past the page cache, where that is possible.
+    """
+    whole = [(False, [memoryview(chunk) for chunk in chunks if chunk])]
+    for can_go, views in direct.runs(chunks, at) if straight else whole:
+        while views:
+            written = _write(fd, views[:MOST_VECTORS], at, straight=can_go)
+            yield written
+            at += written
+            while views and written >= len(views[0]):
+                written -= len(views.pop(0))
+            if views:
+                views[0] = views[0][written:]
 
 
-def _write(fd: int, views: list[memoryview], at: int) -> int:
+def _write(fd: int, views: list[memoryview], at: int, *, straight: bool) -> int:
     try:
-        return os.pwritev(fd, views, at)
+        written = direct.write(fd, views, at) if straight else None
+        return os.pwritev(fd, views, at) if written is None else written
     except OSError as error:
         if error.errno != errno.EFBIG:
             raise

@@ -142,11 +142,11 @@ class Slot:
     def append(self, chunks: Sequence[bytes | memoryview], *, durable: bool = False) -> None:
         """``chunks`` are behind the part's bytes; on an error the offset says how many of them are.
 
-        ``durable``: see ``parts.write_back``.
+        ``durable``: see ``parts.write_all`` and ``parts.write_back``.
         """
         with self._guard, plain_errors("the upload"):
             fd, begin = self._open_fd(), self.start + self.offset
-            for written in write_all(fd, chunks, begin):
+            for written in write_all(fd, chunks, begin, straight=durable):
                 self.offset += written
             with self._or_lost():
                 write_back(fd, begin, self.start + self.offset, durable=durable)

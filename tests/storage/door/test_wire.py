@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import hashlib
 import random
 import socket
@@ -15,6 +16,7 @@ import uvicorn
 
 from storage.door.blocks import LARGE_BYTES, SMALL_BYTES, Blocks
 from storage.door.wire import EXTENSION, HEAD_BYTES, Wire
+from storage.uploads.direct import PAGE_BYTES
 from tests.live import free_ports, wait_until
 
 BODY = random.Random(9).randbytes(5 * 1024**2 + 17)
@@ -28,6 +30,7 @@ class Echo:
     bodies: list[bytes] = field(default_factory=list)
     largest: int = 0
     ends: list[str] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)  # of large messages: in memory, and in the body
 
     async def __call__(self, scope, receive, send):
         if scope["path"] == "/file":
@@ -40,6 +43,9 @@ class Echo:
                 self.bodies.append(bytes(body))
                 self.ends.append("cut")
                 return
+            if len(message["body"]) > SMALL_BYTES:
+                address = ctypes.addressof(ctypes.c_char.from_buffer(message["body"]))
+                self.places.append((address, len(body)))
             body += message["body"]
             self.largest = max(self.largest, len(message["body"]))
             more = message["more_body"]
@@ -88,6 +94,7 @@ def running(tmp_path_factory) -> Iterator[Server]:
 def server(running) -> Server:
     running.app.bodies.clear()
     running.app.ends.clear()
+    running.app.places.clear()
     running.app.largest = 0
     return running
 
@@ -154,6 +161,24 @@ def test_bytes_of_a_slow_client_do_not_wait_for_a_full_block(server):
         wait_until(lambda: server.app.largest == 90, what="the next bytes")
         plug.sendall(BODY[100:])
         assert answer(plug) == (200, told(BODY))
+
+
+@pytest.mark.parametrize(
+    ("header", "offset"),
+    [
+        ("X-Nothing: 1", 0),
+        ("Upload-Offset: 5", 5),
+        ("Upload-Offset: 1048577", 1048577),
+        ("Content-Range: bytes 4095-9/10", 4095),
+        ("Upload-Offset: x", 0),
+    ],
+)
+def test_in_its_page_of_memory_a_byte_lies_where_it_will_lie_in_the_file(server, header, offset):
+    with server.plug() as plug:
+        plug.sendall(post(BODY, header))
+        assert answer(plug) == (200, told(BODY))
+    assert len(server.app.places) >= 5
+    assert {(address - offset - at) % PAGE_BYTES for address, at in server.app.places} == {0}
 
 
 def test_client_that_waits_to_be_asked_is_asked(server):
