@@ -1,8 +1,9 @@
 """Which site and queue run a job, and why, in words.
 
 Every site is weighed: tool, permission, state, resources, limits, health, bytes to copy, and the wait that past jobs
-had there. Of those that can, the soonest is taken; one that does not answer, is full, or has less than the tool would
-like comes after all others, and one whose GPUs would not be used has to be much sooner. Nothing is asked of the sites
+had there. Of those that can, the soonest is taken; one that does not answer, whose test job failed, that is full, or
+has less than the tool would like comes after all others, and one whose GPUs would not be used has to be much sooner. A
+queue whose test job failed is passed over while another of its site can run the job. Nothing is asked of the sites
 themselves.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from django.db.models import Q, prefetch_related_objects
+from django.utils import timezone
 
 from accounts.groups import groups_of
 from accounts.models import User
@@ -53,12 +55,16 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One queue of a site, weighed. ``refused`` says why it can't be; else ``notes`` what speaks for or against it."""
+    """One queue of a site, weighed. ``refused`` says why it can't be; else ``notes`` what speaks for or against it.
+
+    ``failed``: the last small job that tried it failed.
+    """
 
     site: ComputeSite
     queue: Queue
     wanted: Wanted
     elements: int = 0
+    failed: bool = False
     refused: str = ""
     code: str = ""
     beside: str = ""
@@ -118,7 +124,7 @@ def choose(ask: Ask) -> Choice:
     able = sorted((one for one in meant if not one.refused), key=lambda one: (*_moves(ask, one), *one.rank))
     if not able:
         raise _none_of(meant, ask)
-    best = able[0]
+    best = next(one for one in able if not _passed_over(one, able))
     why = "chosen by you" if ask.site else "chosen" if len(able) > 1 else "the only one that can"
     if ask.stays and not any(_moves(ask, best)):
         why = "it stays there"
@@ -131,6 +137,11 @@ def choose(ask: Ask) -> Choice:
         weighed=[best.told(chosen=True), *(one.told(chosen=False) for one in others)],
         elements=best.elements,
     )  # fmt: skip
+
+
+def _passed_over(one: Candidate, able: list[Candidate]) -> bool:
+    """True where its test job failed, and another queue of its site is able and did not fail."""
+    return one.failed and any(other.site.pk == one.site.pk and not other.failed for other in able)
 
 
 def _moves(ask: Ask, one: Candidate) -> tuple[bool, bool]:
@@ -212,11 +223,14 @@ def _weighed(
     full = _full(site, ask.user)
     notes += [full] if full else []
     notes += [] if site.answers else ["It does not answer just now."]
-    notes += ["The last small job that was sent to try it failed."] if site.canary_failed else []
-    worse = (bool(short), not site.healthy, bool(full))
+    failed = _failed(site, queue)
+    notes += [failed] if failed else []
+    worse = (bool(short), bool(failed) or not site.healthy, bool(full))
     rank = (*worse, copying + (wait or 0.0) + idle, site.created_at.timestamp(), queue.position)
     elements = split.elements if split else 0
-    return Candidate(site=site, queue=queue, wanted=fitted, elements=elements, notes=notes, rank=rank)
+    return Candidate(
+        site=site, queue=queue, wanted=fitted, elements=elements, failed=bool(failed), notes=notes, rank=rank
+    )
 
 
 def _fitted(wanted: Wanted, queue: Queue) -> tuple[Wanted, list[str] | tuple[str, str]]:
@@ -252,6 +266,15 @@ def _copying(site: ComputeSite, ask: Ask) -> tuple[float, list[str]]:
         return 0.0, []
     seconds = ask.bytes / past.bytes_a_second(site)
     return seconds, [f"{size_in_words(ask.bytes)} to copy, about {in_words(seconds)}."]
+
+
+def _failed(site: ComputeSite, queue: Queue) -> str:
+    """When the last small job that tried the queue failed, and how; empty when it did not."""
+    canary = site.canary_of(queue.name)
+    if not canary.failed:
+        return ""
+    ago = f" {in_words((timezone.now() - canary.ended_at).total_seconds())} ago" if canary.ended_at else ""
+    return f"Its test job failed{ago}: {canary.words}"
 
 
 def _full(site: ComputeSite, user: User) -> str:

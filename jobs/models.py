@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -20,6 +22,30 @@ from projects.models import Project
 from storage.models import StorageSite
 
 SICK = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canary:
+    """The small job that tries a queue. ``ok`` to ``ended_at`` are of the last one that ended, ``ok`` null: not known.
+
+    While one is ``under_way``, ``word`` is the scheduler's for it, and ``problem`` says why it may not be there.
+    """
+
+    queue: str
+    under_way: bool
+    at: datetime | None
+    word: str
+    problem: str
+    ok: bool | None
+    words: str
+    hint: str
+    seconds: float | None
+    ended_at: datetime | None
+
+    @property
+    def failed(self) -> bool:
+        """True when the last one ended badly, or did not end."""
+        return self.ok is False
 
 
 class ComputeSite(UUIDModel):
@@ -57,8 +83,9 @@ class ComputeSite(UUIDModel):
     error_rate = models.FloatField(default=0.0, help_text="Of the last twenty questions or so: 0 none, 1 all failed.")
     probe: models.JSONField = models.JSONField(default=dict, blank=True, help_text="What the last probe found.")
     probed_at = models.DateTimeField(null=True, blank=True)
-    canary: models.JSONField = models.JSONField(default=dict, blank=True, help_text="The last small job sent there.")
-    canary_at = models.DateTimeField(null=True, blank=True, help_text="When that was sent.")
+    canaries: models.JSONField = models.JSONField(
+        default=dict, blank=True, help_text="The last small job sent to each queue, by name."
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -70,7 +97,7 @@ class ComputeSite(UUIDModel):
 
     @property
     def healthy(self) -> bool:
-        """False when it is off, does not answer, or its last canary failed."""
+        """False when it is off, does not answer, or the last canary of each of its queues failed."""
         return self.enabled and self.answers and not self.canary_failed
 
     @property
@@ -81,8 +108,33 @@ class ComputeSite(UUIDModel):
 
     @property
     def canary_failed(self) -> bool:
-        """True when the last small job that was sent to try the site ended badly, or did not end."""
-        return self.canary.get("ok", self.canary.get("last_ok")) is False
+        """True when the last canary of each of its queues failed: none is left to send jobs to."""
+        # Most sites have none that failed: their queues need not be read.
+        failed = {name for name in self.canaries if self.canary_of(name).failed}
+        return bool(failed) and failed.issuperset(self.queue_names)
+
+    @property
+    def queue_names(self) -> list[str]:
+        """Its queues by name, the first one first; the usual one, which has no name, where it has no rows."""
+        return [queue.name for queue in self.queues.all()] or [""]
+
+    def canary_of(self, queue: str) -> Canary:
+        """How the canary of the queue of this name stands; without words and times where none was sent."""
+        told = self.canaries.get(queue, {})
+        under_way = "name" in told
+        last = told.get("last", {}) if under_way else told
+        at, ended = told.get("at"), last.get("ended_at")
+        return Canary(
+            queue=queue, under_way=under_way, at=datetime.fromisoformat(at) if at else None,
+            word=told.get("word") or "", problem=told.get("problem") or "", ok=last.get("ok"),
+            words=last.get("words") or "", hint=last.get("hint") or "", seconds=last.get("seconds"),
+            ended_at=datetime.fromisoformat(ended) if ended else None,
+        )  # fmt: skip
+
+    @property
+    def queue_canaries(self) -> list[Canary]:
+        """How the canary of each of its queues stands, in the order of the queues."""
+        return [self.canary_of(name) for name in self.queue_names]
 
     def has_tool(self, name: str) -> bool:
         """True when the tool can be run there."""

@@ -25,7 +25,9 @@ class SiteSerializer(serializers.ModelSerializer):
     """A compute site and its health."""
 
     queues = QueueSerializer(many=True, read_only=True)
-    healthy = serializers.BooleanField(read_only=True, help_text="It is on, answers, and its last canary did not fail.")
+    healthy = serializers.BooleanField(
+        read_only=True, help_text="It is on, answers, and not all its queues' canaries failed."
+    )
     takes_jobs = serializers.BooleanField(read_only=True, help_text="Neither switched off nor being drained.")
     unfinished = serializers.IntegerField(read_only=True, help_text="Jobs there now.")
     tools = serializers.SerializerMethodField(help_text="What may run there.")
@@ -67,6 +69,21 @@ class SitesSerializer(serializers.Serializer):
     results = SiteSerializer(many=True)
 
 
+class CanarySerializer(serializers.Serializer):
+    """The small job that tries a queue: how the last one ended, and whether one is under way."""
+
+    queue = serializers.CharField(allow_blank=True, help_text="Empty: the usual one.")
+    under_way = serializers.BooleanField()
+    at = serializers.DateTimeField(allow_null=True, help_text="When the last one was sent.")
+    word = serializers.CharField(allow_blank=True, help_text="The scheduler's, while one is under way.")
+    problem = serializers.CharField(allow_blank=True, help_text="Why one that is under way may not be there.")
+    ok = serializers.BooleanField(allow_null=True, help_text="Of the last that ended; null: not known.")
+    words = serializers.CharField(allow_blank=True)
+    hint = serializers.CharField(allow_blank=True, help_text="What to change.")
+    seconds = serializers.FloatField(allow_null=True, help_text="What it took, with its time in the queue.")
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
 class SiteSettingsSerializer(SiteSerializer):
     """A compute site as operators see it. Secrets are named by file, never held."""
 
@@ -76,12 +93,12 @@ class SiteSettingsSerializer(SiteSerializer):
     groups: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     settings = serializers.DictField(read_only=True)
     probe = serializers.DictField(read_only=True, help_text="{ok, checks: [{title, ok, words, hint}]}")
-    canary = serializers.DictField(read_only=True, help_text="{ok, words, hint, seconds}; {name, word} while under way")
+    canaries = CanarySerializer(source="queue_canaries", many=True, read_only=True, help_text="One for each queue.")
 
     class Meta(SiteSerializer.Meta):
         fields = (
             *SiteSerializer.Meta.fields, "settings", "work_root", "shares", "installed", "people", "groups", "probe",
-            "probed_at", "canary", "canary_at",
+            "probed_at", "canaries",
         )  # type: ignore[assignment]  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def ring(job_id: UUID) -> None:
 
 
 def ring_probe(site_id: UUID) -> None:
-    """A worker will probe the site and send a canary there; when the broker is away this is done within the hour."""
+    """A worker will probe the site and send canaries there; when the broker is away this is done within the hour."""
     try:
         probe_site.delay(str(site_id))
         canary.delay(str(site_id), now=True)
@@ -90,7 +90,7 @@ def tend_canaries() -> None:
 
 @shared_task
 def canary(site_id: str, *, now: bool = False) -> None:
-    """The site's row says how its canary, a small job, stands."""
+    """The site's row says how its canaries, a small job in each queue, stand."""
     lifecycle.tend_canary(site_id, now=now)
 
 

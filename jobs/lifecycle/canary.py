@@ -1,20 +1,22 @@
-"""A canary: a small real job on a site, watched until it has ended, that tells how jobs fare there. It goes on its own.
+"""A canary: a small real job in a queue, watched to its end, that tells how jobs fare there. It goes on its own.
 
-The site's row keeps it: ``{"name", "place"}`` from before it is handed over, ``native_id`` and ``word`` while it is
-there, then ``{"ok", "words", "hint", "seconds"}``. ``ok`` is null when it did not begin in time: a full queue is no
-failure. Directories that could not be removed are named by ``left`` and removed with the next canary.
+The site's row keeps one for each queue, by its name: ``{"at", "name", "place", "last"}`` from before it is handed over,
+``native_id`` and ``word`` while it is there, then ``{"at", "ok", "words", "hint", "seconds", "ended_at"}``. ``ok`` is
+null when it did not begin in time: a full queue is no failure. ``last`` is how the one before ended, which counts until
+this one has. Directories that could not be removed are named by ``left`` and removed with the next canary.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 
 from common.errors import UserError
@@ -31,61 +33,89 @@ SICK_EVERY = timedelta(minutes=10)
 LIMIT = timedelta(minutes=30)
 WALL_SECONDS = 300
 SAYS = "portolan"
+ENDED = ("ok", "words", "hint", "seconds", "ended_at")
 
 
 def due() -> list[uuid.UUID]:
-    """The sites whose canary is under way, or which should get one now; those that are switched off get none."""
-    now = timezone.now()
-    begin = Q(canary_at__isnull=True) | Q(canary_at__lt=now - EVERY)
-    begin |= Q(canary__ok=False, canary_at__lt=now - SICK_EVERY)
-    rows = ComputeSite.objects.filter(Q(canary__has_key="name") | (Q(enabled=True) & begin))
-    return list(rows.values_list("pk", flat=True))
+    """The sites with a canary under way, or a queue that should get one now; those that are switched off get none."""
+    sites = ComputeSite.objects.prefetch_related("queues")
+    return [site.pk for site in sites if _under_way(site) or any(_due(site, queue) for queue in site.queue_names)]
 
 
 def tend(site_id: uuid.UUID | str, *, now: bool = False) -> None:
-    """The site's canary was looked at; where none was under way and one was due, or wanted ``now``, it has begun."""
+    """The site's canaries were looked at; in each queue without one that was due, or wanted ``now``, one has begun."""
     site = ComputeSite.objects.get(pk=site_id)
     with only_one(uuid.uuid5(site.pk, "canary")) as mine:
         if not mine:
             return
         site.refresh_from_db()
-        if "name" in site.canary:
-            _look(site)
-        elif now or site.pk in due():
-            _begin(site)
+        looked_at = _under_way(site)
+        for queue in looked_at:
+            _look(site, queue)
+        for queue in site.queue_names:
+            if queue not in looked_at and (now or _due(site, queue)):
+                _begin(site, queue)
 
 
-def _begin(site: ComputeSite) -> None:
+def _under_way(site: ComputeSite) -> list[str]:
+    """The queues, with those that the site has no more, whose canary has begun and is not known to have ended."""
+    return [queue for queue, told in site.canaries.items() if "name" in told]
+
+
+def _due(site: ComputeSite, queue: str) -> bool:
+    canary = site.canary_of(queue)
+    if not site.enabled or canary.under_way:
+        return False
+    return canary.at is None or timezone.now() - canary.at > (SICK_EVERY if canary.failed else EVERY)
+
+
+def _begin(site: ComputeSite, queue: str) -> None:
     """The row says what is about to be handed over; then the site has it, unless it refused it or did not answer."""
     name = f"{PREFIX}probe-{uuid.uuid4().hex[:26]}"
     place = str(Path(roots(site)[0]) / f".{name}")
-    last = site.canary
-    told = {"name": name, "place": place, "left": _removed(site, last.get("left", []))}
+    gone = [one for one in site.canaries if one not in site.queue_names and one not in _under_way(site)]
+    last = site.canaries.get(queue, {})
+    left = [path for one in (queue, *gone) for path in site.canaries.get(one, {}).get("left", [])]
+    told = {"at": timezone.now().isoformat(), "name": name, "place": place, "left": _removed(site, left)}
     # Until it has ended, what the last one found still counts.
-    _keep(site, told | {f"last_{key}": last.get(key) for key in ("ok", "words", "hint")}, began=True)
+    told["last"] = {key: last[key] for key in ENDED if key in last}
+    _keep(site, queue, told, without=gone)
     try:
-        runner = runner_of(site)
-        runner.make_dirs(PurePath(place))
+        runner_of(site).make_dirs(PurePath(place))
         with asking(site) as backend:
-            native_id = backend.submit(_spec(site, name, Path(place)))
+            native_id = _submitted(site, backend, queue)
     except JobRejected as refused:
-        _end(site, ok=False, words=f"It was refused: {refused.message}", hint=refused.hint or "Change the queues.")
+        words = f"It was refused: {refused.message}"
+        _end(site, queue, ok=False, words=words, hint=refused.hint or "Change the queues.")
     except (SiteUnavailable, UserError) as problem:
-        _keep(site, site.canary | {"problem": str(problem)[:500]})  # it may be there all the same
+        # It may be there all the same.
+        _keep(site, queue, site.canaries[queue] | {"problem": str(problem)[:500]})
     else:
-        _keep(site, site.canary | {"native_id": native_id})
+        _keep(site, queue, site.canaries[queue] | {"native_id": native_id})
 
 
-def _look(site: ComputeSite) -> None:
+def _submitted(site: ComputeSite, backend: Backend, queue: str) -> str:
+    """Its native id. Where the queue has GPUs and refuses a job that uses none, it asks for one."""
+    told = site.canaries[queue]
+    spec = _spec(site, queue, told["name"], Path(told["place"]))
+    try:
+        return backend.submit(spec)
+    except JobRejected:
+        if not site.queues.filter(name=queue, gpus__gt=0).exists():
+            raise
+        return backend.submit(replace(spec, gpus=1))
+
+
+def _look(site: ComputeSite, queue: str) -> None:
     """What is known of the canary now is in the row; it has ended with its evidence, or with its limit."""
-    told = site.canary
-    late = timezone.now() - (site.canary_at or timezone.now()) > LIMIT
+    told = site.canaries[queue]
+    late = timezone.now() - (site.canary_of(queue).at or timezone.now()) > LIMIT
     try:
         with asking(site) as backend:
             native_id = told.get("native_id") or backend.find(told["name"])
             seen = backend.poll([native_id]).get(native_id) if native_id else None
             ended = _evidence(site, told)
-            if ended is None and not late and _may_come(site, backend, seen, native_id):
+            if ended is None and not late and _may_come(site, queue, backend, seen, native_id):
                 return
             if native_id:
                 backend.cancel(native_id)
@@ -93,24 +123,26 @@ def _look(site: ComputeSite) -> None:
     except (SiteUnavailable, UserError) as problem:
         if late:
             hint = "See that the site answers from this machine, and probe it."
-            _end(site, ok=False, words=f"The site did not answer: {problem}", hint=hint)
+            _end(site, queue, ok=False, words=f"The site did not answer: {problem}", hint=hint)
         return
     if ended is None:
-        _end(site, **_without_evidence(told, seen, native_id))
+        _end(site, queue, **_without_evidence(told, seen, native_id))
     else:
-        _end(site, **_judged(site, told, ended))
+        _end(site, queue, **_judged(site, told, ended))
 
 
-def _may_come(site: ComputeSite, backend: Backend, seen: NativeObservation | None, native_id: str | None) -> bool:
+def _may_come(
+    site: ComputeSite, queue: str, backend: Backend, seen: NativeObservation | None, native_id: str | None
+) -> bool:
     """True while its end, or the evidence of it, may still come; what the site says of it is kept meanwhile."""
-    told = site.canary
+    told = site.canaries[queue]
     now = timezone.now().timestamp()
     gone = seen is None or seen.phase in (Phase.ENDED, Phase.LOST)
     word = seen.word if seen else ""
     began = told.get("began") or (seen is not None and seen.phase is Phase.RUNNING)
     since = told.get("gone_at") or now if gone else None
     news = {"native_id": native_id or "", "word": word, "why": seen.reason if seen else "", "began": bool(began)}
-    _keep(site, told | news | {"gone_at": since})
+    _keep(site, queue, told | news | {"gone_at": since})
     return since is None or now - since < backend.evidence_seconds
 
 
@@ -126,8 +158,8 @@ def _evidence(site: ComputeSite, told: dict[str, Any]) -> dict[str, Any] | None:
 
 def _judged(site: ComputeSite, told: dict[str, Any], ended: dict[str, Any]) -> dict[str, Any]:
     """What its exit file and its output say."""
-    at = ended.get("ended_at")
-    seconds = round(max(float(at) - site.canary_at.timestamp(), 0.0), 1) if at and site.canary_at else None
+    at, sent = ended.get("ended_at"), told.get("at")
+    seconds = round(max(float(at) - datetime.fromisoformat(sent).timestamp(), 0.0), 1) if at and sent else None
     out = _output(site, told)
     if ended.get("exit_code") == 0 and SAYS in out:
         node = out.partition(SAYS)[2].strip()
@@ -168,12 +200,14 @@ def _without_evidence(told: dict[str, Any], seen: NativeObservation | None, nati
     return {"ok": False, "words": f"It ended and left no exit file. {said}", "hint": hint}
 
 
-def _end(site: ComputeSite, **outcome: Any) -> None:
+def _end(site: ComputeSite, queue: str, **outcome: Any) -> None:
     """The outcome is in the row, and nothing of the canary is left at the site, or it is named there."""
-    place, left = site.canary["place"], _removed(site, [*site.canary["left"], site.canary["place"]])
-    if not site.canary.get("native_id") and place not in left:
+    told = site.canaries[queue]
+    place, left = told["place"], _removed(site, [*told["left"], told["place"]])
+    if not told.get("native_id") and place not in left:
         left.append(place)  # a submit whose answer was lost may still arrive
-    _keep(site, {"seconds": None, "hint": "", **outcome, "left": left})
+    times = {"at": told.get("at"), "ended_at": timezone.now().isoformat()}
+    _keep(site, queue, {"seconds": None, "hint": "", **outcome, **times, "left": left})
 
 
 def _removed(site: ComputeSite, places: list[str]) -> list[str]:
@@ -187,18 +221,15 @@ def _removed(site: ComputeSite, places: list[str]) -> list[str]:
     return left
 
 
-def _keep(site: ComputeSite, told: dict[str, Any], *, began: bool = False) -> None:
-    changes: dict[str, Any] = {"canary": told}
-    if began:
-        changes["canary_at"] = timezone.now()
-    ComputeSite.objects.filter(pk=site.pk).update(**changes)
-    for name, value in changes.items():
-        setattr(site, name, value)
+def _keep(site: ComputeSite, queue: str, told: dict[str, Any], *, without: Iterable[str] = ()) -> None:
+    """The row says so of the queue, and no more of those named by ``without``; only the lock's holder writes it."""
+    site.canaries = {one: kept for one, kept in site.canaries.items() if one not in without} | {queue: told}
+    ComputeSite.objects.filter(pk=site.pk).update(canaries=site.canaries)
 
 
-def _spec(site: ComputeSite, name: str, place: Path) -> JobSpec:
+def _spec(site: ComputeSite, queue: str, name: str, place: Path) -> JobSpec:
     """It says a word and where it is, after the commands that come first for all tools."""
-    first, had = site.queues.first(), installed(site, "*")
+    had = installed(site, "*")
     path = site.settings.get("path") or "/usr/local/bin:/usr/bin:/bin"
     return JobSpec(
         name=name,
@@ -211,6 +242,6 @@ def _spec(site: ComputeSite, name: str, place: Path) -> JobSpec:
         setup=had.setup,
         memory_mb=64,
         wall_seconds=WALL_SECONDS,
-        queue=first.name if first else "",
+        queue=queue,
         comment="portolan canary",
     )

@@ -136,12 +136,40 @@ def test_a_sick_site_comes_last(plan, site, far, project):
     assert "does not answer" in words(found, "here")
 
 
+def failed(minutes=12):
+    return {
+        "ok": False,
+        "words": "It ended with status 1.",
+        "ended_at": str(timezone.now() - timedelta(minutes=minutes)),
+    }
+
+
 def test_a_site_whose_canary_failed_comes_last(plan, site, far, project):
     far.shares.add(folder_of(project).site)
-    ComputeSite.objects.filter(pk=site.pk).update(canary={"ok": False, "words": "It ended with status 1."})
+    ComputeSite.objects.filter(pk=site.pk).update(canaries={"": failed()})
     found = plan()
     assert found.site == "far"
-    assert "small job that was sent to try it failed" in words(found, "here")
+    assert "Its test job failed 12 min ago: It ended with status 1." in words(found, "here")
+
+
+def test_a_queue_whose_canary_failed_is_passed_over_while_another_of_its_site_is_well(plan, site, far):
+    ComputeSite.objects.filter(pk=site.pk).update(enabled=False)
+    Queue.objects.create(site=far, name="night", position=1, cores=1, memory_mb=1000)  # less than the tool would like
+    assert plan().queue == "day"
+    ComputeSite.objects.filter(pk=far.pk).update(canaries={"day": failed(), "night": {"ok": True}})
+    found = plan()
+    assert found.queue == "night"
+    assert "far, day: " in found.reasons[1]
+    assert "Its test job failed 12 min ago: It ended with status 1." in found.reasons[1]
+    assert plan(queue="day").queue == "day"  # a person's wish counts
+    ComputeSite.objects.filter(pk=far.pk).update(canaries={"day": failed(), "night": failed()})
+    assert plan().queue == "day"  # none is well: as if all were
+
+
+def test_a_queue_whose_canary_failed_takes_what_no_other_can(plan, site, far):
+    Queue.objects.create(site=far, name="gpu", position=1, cores=8, memory_mb=64_000, gpus=4)
+    ComputeSite.objects.filter(pk=far.pk).update(canaries={"gpu": failed(), "day": {"ok": True}})
+    assert plan(tool="on_gpu", inputs={}).queue == "gpu"
 
 
 def test_a_job_over_a_limit_waits_and_says_so(behave, site, run_until_final):

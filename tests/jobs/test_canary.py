@@ -8,6 +8,8 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from jobs import lifecycle
@@ -21,17 +23,23 @@ from tests.jobs.backends.conftest import cluster_home, slurm  # noqa: F401 - fix
 LIMIT = 120
 
 
-def watched(site: ComputeSite, *, seconds: float = LIMIT) -> dict:
-    """The outcome of a canary that begins now."""
+def told_of(site: ComputeSite, queue: str = "") -> dict:
+    """What the site's row says of the queue's canary now."""
+    site.refresh_from_db()
+    return site.canaries[queue]
+
+
+def watched(site: ComputeSite, queue: str = "", *, seconds: float = LIMIT) -> dict:
+    """The outcome of the queue's canary that begins now, once all of them have ended."""
     deadline = time.monotonic() + seconds
     lifecycle.tend_canary(site.pk, now=True)
     site.refresh_from_db()
-    while "name" in site.canary:
-        assert time.monotonic() < deadline, site.canary
+    while any("name" in told for told in site.canaries.values()):
+        assert time.monotonic() < deadline, site.canaries
         time.sleep(0.02)
         lifecycle.tend_canary(site.pk)
         site.refresh_from_db()
-    return site.canary
+    return site.canaries[queue]
 
 
 def left_at(site: ComputeSite) -> list[Path]:
@@ -39,9 +47,17 @@ def left_at(site: ComputeSite) -> list[Path]:
     return [path for root in canary.roots(site) for path in Path(root).glob(".portolan-probe-*")]
 
 
-def late(site: ComputeSite, by: timedelta) -> None:
-    """The site's canary was sent so long ago."""
-    ComputeSite.objects.filter(pk=site.pk).update(canary_at=timezone.now() - by)
+def late(site: ComputeSite, by: timedelta, queue: str = "", **more: object) -> None:
+    """The queue's canary was sent so long ago, and found ``more``."""
+    told = told_of(site, queue) | {"at": (timezone.now() - by).isoformat()} | more
+    ComputeSite.objects.filter(pk=site.pk).update(canaries=site.canaries | {queue: told})
+
+
+@pytest.fixture
+def queues(site):
+    """Two queues of the site, the second with GPUs."""
+    site.queues.create(name="cpu", cores=2, memory_mb=2000)
+    site.queues.create(name="gpu", cores=2, memory_mb=2000, gpus=1, position=1)
 
 
 def test_it_runs_to_its_end_says_where_and_leaves_nothing(site, operator):
@@ -61,13 +77,12 @@ def test_one_is_due_at_first_each_hour_and_sooner_after_a_failure(site):
     watched(site)
     assert lifecycle.canaries_due() == []
     lifecycle.tend_canary(site.pk)  # a bell that comes late begins none
-    site.refresh_from_db()
-    assert "name" not in site.canary
+    assert "name" not in told_of(site)
     late(site, timedelta(minutes=11))
     assert lifecycle.canaries_due() == []
-    ComputeSite.objects.update(canary={"ok": False, "words": "x"})
+    late(site, timedelta(minutes=11), ok=False)
     assert lifecycle.canaries_due() == [site.pk]
-    ComputeSite.objects.update(canary={"ok": True}, canary_at=timezone.now() - timedelta(hours=2))
+    late(site, timedelta(hours=2), ok=True)
     assert lifecycle.canaries_due() == [site.pk]
     ComputeSite.objects.update(enabled=False)
     assert lifecycle.canaries_due() == []
@@ -130,8 +145,7 @@ def test_a_site_that_takes_none_is_told_once_the_limit_is_over(site, monkeypatch
         monkeypatch.setattr(LocalBackend, name, away)
     lifecycle.tend_canary(site.pk, now=True)
     lifecycle.tend_canary(site.pk)
-    site.refresh_from_db()
-    assert "name" in site.canary
+    assert "name" in told_of(site)
     late(site, canary.LIMIT * 2)
     told = watched(site)
     assert told["ok"] is False
@@ -157,8 +171,7 @@ def test_at_its_limit_it_is_cancelled_and_a_full_queue_is_no_failure(site, monke
     monkeypatch.setattr(LocalBackend, "cancel", lambda self, native_id: cancelled.append(native_id))
     lifecycle.tend_canary(site.pk, now=True)
     lifecycle.tend_canary(site.pk)
-    site.refresh_from_db()
-    assert "name" in site.canary
+    assert "name" in told_of(site)
     assert site.healthy
     late(site, canary.LIMIT * 2)
     told = watched(site)
@@ -175,6 +188,125 @@ def test_a_site_with_wrong_settings_is_told_and_not_broken_on(site):
     told = watched(site)
     assert told["ok"] is False
     assert "“ssh” must be an object" in told["words"]
+
+
+def test_each_queue_has_its_own_and_one_that_fails_leaves_the_site_well(
+    site, queues, operator, browser_of, monkeypatch
+):
+    spec = canary._spec
+
+    def fails(site, queue, *told):
+        argv = ["sh", "-c", "echo no driver >&2; exit 3"]
+        return replace(spec(site, queue, *told), **({"argv": argv} if queue == "gpu" else {}))
+
+    monkeypatch.setattr(canary, "_spec", fails)
+    assert watched(site, "cpu")["ok"] is True
+    told = site.canaries["gpu"]
+    assert (told["ok"], told["words"]) == (False, "It ended with status 3. It said: no driver")
+    assert (site.healthy, site.canary_failed) == (True, False)
+    assert left_at(site) == []
+    browser = browser_of(operator)
+    page = unescape(browser.get("/operator/sites/here/").text)
+    assert "Canary failed" not in page
+    for shown in ("<strong>cpu</strong>", "<strong>gpu</strong>", "ended well", told["words"], told["hint"]):
+        assert shown in page
+    found = browser.get("/api/v1/sites/here/settings/").json()["canaries"]
+    assert [(one["queue"], one["ok"], one["under_way"]) for one in found] == [
+        ("cpu", True, False),
+        ("gpu", False, False),
+    ]
+    assert (found[1]["words"], found[1]["hint"]) == (told["words"], told["hint"])
+    site.queues.filter(name="cpu").delete()
+    site.refresh_from_db()
+    assert site.canary_failed  # none is left that is well
+
+
+def test_each_queue_has_its_own_time(site, queues):
+    watched(site, "cpu")
+    assert lifecycle.canaries_due() == []
+    late(site, timedelta(minutes=11), "gpu", ok=False)
+    assert lifecycle.canaries_due() == [site.pk]
+    lifecycle.tend_canary(site.pk)
+    assert "name" in told_of(site, "gpu")
+    assert "name" not in told_of(site, "cpu")
+
+
+@pytest.mark.parametrize(("needs", "asked"), [(False, [("cpu", 0), ("gpu", 0)]), (True, [("cpu", 0), ("gpu", 1)])])
+def test_only_a_queue_that_refuses_jobs_without_a_gpu_is_asked_for_one(site, queues, monkeypatch, needs, asked):
+    taken = []
+
+    def submit(self, spec):
+        if spec.queue == "gpu" and needs and not spec.gpus:
+            raise JobRejected("QOSMinGRES")
+        taken.append((spec.queue, spec.gpus))
+        return f"7:{spec.name}"
+
+    monkeypatch.setattr(LocalBackend, "submit", submit)
+    lifecycle.tend_canary(site.pk, now=True)
+    assert taken == asked
+    assert told_of(site, "gpu")["native_id"] == f"7:{told_of(site, 'gpu')['name']}"
+
+
+def test_a_refusal_of_one_queue_keeps_no_other_from_its_own(site, queues, monkeypatch):
+    submit = LocalBackend.submit
+
+    def refuse(self, spec):
+        if spec.queue == "cpu":
+            raise JobRejected("Invalid partition.")
+        return submit(self, spec)
+
+    monkeypatch.setattr(LocalBackend, "submit", refuse)
+    assert watched(site, "gpu")["ok"] is True
+    assert told_of(site, "cpu")["words"] == "It was refused: Invalid partition."
+
+
+def test_one_of_a_queue_that_was_removed_is_watched_to_its_end_and_then_forgotten(site, queues):
+    lifecycle.tend_canary(site.pk, now=True)
+    site.queues.filter(name="gpu").delete()
+    assert watched(site, "gpu")["ok"] is True
+    assert left_at(site) == []
+    watched(site, "cpu")
+    assert set(site.canaries) == {"cpu"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_sites_one_canary_found_is_kept_as_that_of_its_first_queue():
+    at, before = timezone.now(), [("jobs", "0008_element_retries")]
+    latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    ended = {"ok": False, "words": "It failed.", "hint": "Mend it.", "seconds": 2.5, "left": []}
+    last = {"last_ok": False, "last_words": "It failed.", "last_hint": "Mend it."}
+    begun = {"name": "portolan-probe-1", "place": "/scratch/x", "native_id": "7", "left": []} | last
+    executor = MigrationExecutor(connection)
+    executor.migrate(before)
+    try:
+        old = executor.loader.project_state(before).apps.get_model("jobs", "ComputeSite")
+        old.objects.create(name="alone", canary=ended, canary_at=at)
+        old.objects.create(name="untried")
+        begins = old.objects.create(name="many", canary=begun, canary_at=at)
+        for name in ("cpu", "gpu"):
+            begins.queues.create(name=name)
+    finally:
+        MigrationExecutor(connection).migrate(latest)
+    found = {site.name: site for site in ComputeSite.objects.all()}
+    assert {name: list(site.canaries) for name, site in found.items()} == {
+        "alone": [""],
+        "untried": [],
+        "many": ["cpu"],
+    }
+    for told in (found["alone"].canary_of(""), found["many"].canary_of("cpu")):
+        assert (told.failed, told.words, told.hint, told.at) == (True, "It failed.", "Mend it.", at)
+    assert found["many"].canaries["cpu"]["place"] == "/scratch/x"
+    assert [site.name for site in ComputeSite.objects.filter(pk__in=lifecycle.canaries_due()).order_by("name")] == [
+        "many", "untried",
+    ]  # fmt: skip
+    executor = MigrationExecutor(connection)
+    executor.migrate(before)
+    try:
+        rows = old.objects.in_bulk(field_name="name")
+        assert (rows["many"].canary, rows["many"].canary_at) == (begun, at)
+        assert (rows["alone"].canary["ok"], rows["alone"].canary_at) == (False, at)
+    finally:
+        MigrationExecutor(connection).migrate(latest)
 
 
 @pytest.mark.slow

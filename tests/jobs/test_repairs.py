@@ -135,7 +135,7 @@ def short_of_memory(behave):
 
 def test_more_memory_stays_on_the_site_where_that_has_it(short_of_memory, contributor, site):
     ComputeSite.objects.create(name="empty", cores=64, memory_mb=64000)
-    ComputeSite.objects.filter(pk=site.pk).update(memory_mb=4000, canary={"ok": False})
+    ComputeSite.objects.filter(pk=site.pk).update(memory_mb=4000, canaries={"": {"ok": False}})
     told = repairs(short_of_memory, contributor)[0]
     assert told.words == "It starts again with 3000 MB instead of 1500 MB. It stays on here."
     assert repair_job(contributor, short_of_memory.pk, Action.MORE_MEMORY).site == site
