@@ -76,7 +76,12 @@ def _begin(site: ComputeSite, queue: str) -> None:
     gone = [one for one in site.canaries if one not in site.queue_names and one not in _under_way(site)]
     last = site.canaries.get(queue, {})
     left = [path for one in (queue, *gone) for path in site.canaries.get(one, {}).get("left", [])]
-    told = {"at": timezone.now().isoformat(), "name": name, "place": place, "left": _removed(site, left)}
+    told: dict[str, Any] = {
+        "at": timezone.now().isoformat(),
+        "name": name,
+        "place": place,
+        "left": _removed(site, left),
+    }
     # Until it has ended, what the last one found still counts.
     told["last"] = {key: last[key] for key in ENDED if key in last}
     _keep(site, queue, told, without=gone)

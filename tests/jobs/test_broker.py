@@ -154,7 +154,7 @@ def test_a_site_whose_canary_failed_comes_last(plan, site, far, project):
 
 def test_a_queue_whose_canary_failed_is_passed_over_while_another_of_its_site_is_well(plan, site, far):
     ComputeSite.objects.filter(pk=site.pk).update(enabled=False)
-    Queue.objects.create(site=far, name="night", position=1, cores=1, memory_mb=1000)  # less than the tool would like
+    Queue.objects.create(site=far, name="night", position=1, cores=1, memory_mb=1)  # less than the tool would like
     assert plan().queue == "day"
     ComputeSite.objects.filter(pk=far.pk).update(canaries={"day": failed(), "night": {"ok": True}})
     found = plan()
@@ -170,6 +170,9 @@ def test_a_queue_whose_canary_failed_takes_what_no_other_can(plan, site, far):
     Queue.objects.create(site=far, name="gpu", position=1, cores=8, memory_mb=64_000, gpus=4)
     ComputeSite.objects.filter(pk=far.pk).update(canaries={"gpu": failed(), "day": {"ok": True}})
     assert plan(tool="on_gpu", inputs={}).queue == "gpu"
+    other = ComputeSite.objects.create(name="other", scheduler="slurm", work_root="/scratch/portolan")
+    Queue.objects.create(site=other, name="gpus", cores=8, memory_mb=64_000, gpus=4)
+    assert plan(tool="on_gpu", inputs={}).site == "other"
 
 
 def test_a_job_over_a_limit_waits_and_says_so(behave, site, run_until_final):
