@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from storage.door import wire
 from storage.door.blocks import LARGE_BYTES, SMALL_BYTES, Blocks
 from storage.door.wire import EXTENSION, HEAD_BYTES, Wire
 from storage.uploads.direct import PAGE_BYTES
@@ -173,7 +174,8 @@ def test_bytes_of_a_slow_client_do_not_wait_for_a_full_block(server):
         ("Upload-Offset: x", 0),
     ],
 )
-def test_in_its_page_of_memory_a_byte_lies_where_it_will_lie_in_the_file(server, header, offset):
+def test_in_its_page_of_memory_a_byte_lies_where_it_will_lie_in_the_file(server, header, offset, monkeypatch):
+    monkeypatch.setattr(wire, "LINGER_SECONDS", 60)  # a slow machine is no slow client
     with server.plug() as plug:
         plug.sendall(post(BODY, header))
         assert answer(plug) == (200, told(BODY))

@@ -1,0 +1,114 @@
+"""From the socket to the disk: the whole pages of a large body get there past the page cache, wherever it begins."""
+
+import asyncio
+import fcntl
+import os
+import random
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from storage.door import wire
+from storage.door.http import Body
+from storage.door.pouring import Pour
+from storage.uploads import parts, slots
+from storage.uploads.direct import PAGE_BYTES
+from tests.live import free_ports, wait_until
+from tests.storage.door.test_wire import answer, post
+from tests.storage.uploads.test_direct import takes_them
+
+BODY = random.Random(10).randbytes(5 * 1024**2 + 17)
+
+
+class Door:
+    """Pours each body into ``part``."""
+
+    def __init__(self) -> None:
+        self.port = free_ports(1)[0]
+        self.part: parts.Part | slots.Slot | None = None
+
+    async def __call__(self, scope, receive, send):
+        pour = Pour(self.part, size=self.part.offset + len(BODY), running=None, checksum=None)
+        await pour.take(Body(receive=receive).chunks())
+        await pour.settle(whole=True)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+def door(monkeypatch, settings) -> Iterator[Door]:
+    settings.UPLOAD_DURABILITY = "disk"
+    monkeypatch.setattr(wire, "LINGER_SECONDS", 60)  # a slow machine is no slow client
+    made = Door()
+    config = uvicorn.Config(made, port=made.port, http=wire.Wire, ws="none", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    wait_until(lambda: server.started, what="the server")
+    yield made
+    server.should_exit = True
+    thread.join(30)
+
+
+@pytest.fixture
+def cached(monkeypatch) -> list[int]:
+    """The lengths of the writes to parts that went through the page cache."""
+    found: list[int] = []
+    real = os.pwritev
+
+    def watched(fd, views, at):
+        written = real(fd, views, at)
+        if not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
+            found.append(written)
+        return written
+
+    monkeypatch.setattr(os, "pwritev", watched)
+    return found
+
+
+def send(door: Door, offset: int) -> None:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=60) as plug:
+        plug.sendall(post(BODY, f"Upload-Offset: {offset}"))
+        assert answer(plug) == (200, b"")
+
+
+def content(tmp_path: Path) -> bytes:
+    (part,) = tmp_path.glob(".portolan/uploads/*.part")
+    return part.read_bytes()
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> tuple[Path, uuid.UUID]:
+    upload_id = uuid.uuid4()
+    parts.create_part(tmp_path, upload_id, parts.PartInfo(path="a", size=2 * len(BODY), overwrite=False))
+    return tmp_path, upload_id
+
+
+@pytest.mark.parametrize("offset", [0, 5, PAGE_BYTES, 3 * PAGE_BYTES - 1])
+def test_upload_that_goes_on_at_any_byte_fills_its_pages_past_the_cache(door, upload, cached, offset):
+    door.part = parts.lock_part(*upload)
+    before = b"." * offset
+    door.part.append([before])
+    cached.clear()
+    send(door, offset)
+    door.part.close()
+    assert content(upload[0]) == before + BODY
+    assert sum(cached) < 2 * PAGE_BYTES or not takes_them(upload[0])
+
+
+@pytest.mark.parametrize(("start", "past"), [(0, True), (3 * PAGE_BYTES, True), (5, False)])
+def test_parallel_part_that_begins_at_a_page_fills_its_pages_past_the_cache(door, upload, cached, start, past):
+    slots.make_slot(*upload, start=start, length=len(BODY), size=2 * len(BODY))
+    door.part = slots.lock_slot(*upload, start)
+    send(door, 0)
+    door.part.close()
+    assert content(upload[0])[start:] == BODY
+    if past:
+        assert sum(cached) < 2 * PAGE_BYTES or not takes_them(upload[0])
+    else:
+        assert sum(cached) == len(BODY)
