@@ -50,6 +50,17 @@ def split_job(project: str) -> str:
     return str(job.pk)
 
 
+def tried_site(name: str) -> None:
+    """The canary of the site's queue cpu ended well; that of gpu failed, and the next one is under way."""
+    at = timezone.now().isoformat()
+    well = {"at": at, "ok": True, "words": "It ran on node-17.", "hint": "", "seconds": 4.2, "ended_at": at, "left": []}
+    said = "/etc/profile.d/modules.sh:17:relion/3.1.3-foss-2023a-CUDA-12.1.1-with-everything: command not found"
+    words = {"words": f"It ended with status 127. It said: {said}", "hint": "See to the node, and to its tool setup."}
+    under_way = {"at": at, "name": "p", "place": "/p", "native_id": "4711", "word": "PENDING", "left": []}
+    failed = under_way | {"last": {"ok": False, "seconds": 3.1, "ended_at": at, **words}}
+    ComputeSite.objects.filter(name=name).update(canaries={"cpu": well, "gpu": failed})
+
+
 def _ended(attempt: Attempt, index: int, state: ElementState, began: datetime, **more: object) -> Element:
     """A try that ran for some minutes."""
     said: dict[str, object] = {"last_word": "COMPLETED", "exit_code": 0} | more

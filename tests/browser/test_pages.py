@@ -26,7 +26,7 @@ def places(instance):
     """Addresses of all pages, by name, with a project from the sample that holds a failed job."""
     with instance.client() as api:
         project = api.post("/projects/", json={"name": "All pages", "source": "sample"}).json()["id"]
-        wait_until(lambda: api.get(f"/projects/{project}/files/", params={"path": "samples"}).is_success, what="sample")
+        wait_until(lambda: api.get(f"/projects/{project}/").json()["folder"]["state"] == "ready", what="the sample")
         wait_until(lambda: _started(api, project), what="a job")
         job = api.get(f"/projects/{project}/jobs/").json()["results"][0]["id"]
         wait_until(lambda: api.get(f"/jobs/{job}/").json()["final"], seconds=60, what="the job's end")
@@ -36,7 +36,7 @@ def places(instance):
         brought = api.post(f"/projects/{project}/imports/", json=wanted).json()["id"]
         halle = {"name": "halle", "scheduler": "slurm", "settings": SETTINGS, "enabled": False}
         api.post("/sites/", json=halle | {"queues": QUEUES, "installed": TOOLS})
-    made = f"from tests.browser.rows import split_job; print(split_job('{project}'))"
+    made = f"from tests.browser import rows; rows.tried_site('halle'); print(rows.split_job('{project}'))"
     split = instance.manage("shell", "--no-imports", "-c", made).split()[-1]
     at = f"/projects/{project}"
     return {
