@@ -152,14 +152,13 @@ def _listing(found: Figures) -> list[str]:
     ]
 
 
-def _busy(load: float) -> list[str]:
-    """A warning where others used the machine meanwhile."""
-    if load < 1:
+def _unquiet(found: Figures) -> list[str]:
+    """A warning where others used the machine meanwhile, or where the rounds tell of it."""
+    if found["load"] < 1 and found["spread"] < 2:
         return []
     words = (
-        f"**The machine and its disk were busy with other work meanwhile (load {load:.1f} before the start): single "
-        "rounds of one way differed by more than a factor of two, so these ratios prove no order. Measure again on a "
-        "quiet machine.**"
+        f"**The machine was not quiet (load {found['load']:.1f} before the start): rounds of one way differed by "
+        f"up to a factor of {found['spread']:.1f}, so small differences prove no order. Measure again on a quiet one.**"
     )
     return [words, ""]
 
@@ -182,7 +181,7 @@ def _upload(found: Figures) -> list[str]:
         "kernel, so their times end before their bytes are safe. Client and server share the machine's cores.",
         "",
         *_of_which(found, busy),
-        *_busy(found["load"]),
+        *_unquiet(found),
         "| way | seconds | speed against nginx | against the reference | server's processor seconds | highest memory "
         "of a process |",
         "|---|---|---|---|---|---|",

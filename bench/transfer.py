@@ -78,6 +78,7 @@ def upload() -> dict[str, Any]:
         "rounds": ROUNDS,
         "load": load,
         "seconds": {name: statistics.median(found) for name, found in taken.items()},
+        "spread": max(max(found) / min(found) for found in taken.values()),
         "busy": {name: statistics.median(found) for name, found in busy.items()},
         "hashing": _hashing(),
         "peak_mb": memory_mb,
