@@ -1,5 +1,6 @@
 """Fixtures called by role."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
+from playwright.sync_api import Playwright
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -41,6 +43,17 @@ ON_POSTGRES = (
     "tests/gateway/test_operations.py",
     "tests/gateway/test_pages.py",
 )
+
+
+@pytest.fixture(scope="session")
+def playwright(playwright: Playwright) -> Playwright:
+    """Playwright, whose event loop runs on in the process until the last of its tests has ended.
+
+    Django would take each later test there for asynchronous code and refuse it the database.
+    """
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    return playwright
+
 
 # The longest files of the slow tests begin first, so that no process waits for another at the end.
 LONGEST = ("tests/docs/test_rest.py", "tests/tools/test_samples_through_cwl.py", "tests/browser/test_pages.py")

@@ -1,6 +1,7 @@
 """Folders of projects: made, filled from a source, found on disk."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from accounts.models import User
-from common.errors import NotFound, QuotaExceeded, StateConflict, UserError
+from common.errors import NotFound, PortolanError, QuotaExceeded, StateConflict, UserError
 from projects.audit import record
 from projects.models import Project
 from projects.permissions import get_project
@@ -57,6 +58,9 @@ def open_project(user: User, *, name: str, description: str = "", source: str = 
     if source == EMPTY:
         filling.fill(folder)
     else:
+        # It is looked at from now on; that a storage does not answer is told by the task.
+        with suppress(PortolanError):
+            filling.make_root(folder)
         _ring(folder)
     return project
 

@@ -1,7 +1,6 @@
 """A real browser on a real instance with the sample data."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,9 +25,6 @@ WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """The system's Chromium."""
-    # Playwright's synchronous API leaves an event loop running in the process that ran a test of it; Django would
-    # take every later test there for asynchronous code and refuse it the database.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     return {"executable_path": "/usr/bin/chromium", "args": QUIET.split()}
 
 

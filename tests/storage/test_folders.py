@@ -71,6 +71,7 @@ def test_project_from_the_sample_is_a_copy(owner, sample):
     assert folder.state == FolderState.PREPARING
     with pytest.raises(StateConflict):
         writable_folder(owner, project.pk)
+    assert files.list_folder(owner, project.pk).entries == []  # it is looked at before a worker comes to it
     fill_folder(str(folder.pk))
     folder.refresh_from_db()
     assert (folder.state, folder.problem) == (FolderState.READY, "")

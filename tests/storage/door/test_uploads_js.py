@@ -78,9 +78,7 @@ def portal(place, module) -> Portal:
 
 
 @pytest.fixture
-def page(portal, playwright: Playwright, monkeypatch) -> Iterator[Page]:
-    # Playwright leaves an event loop running, which Django would take for asynchronous code.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+def page(portal, playwright: Playwright) -> Iterator[Page]:
     # The intercepted page counts as a public one, which newer browsers keep from this machine.
     flags = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks,PrivateNetworkAccessChecks"]
     browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
