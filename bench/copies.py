@@ -1,5 +1,6 @@
 """Copies to a site behind SSH, verified by SHA-256 at both ends, beside bare rsync over the same kind of connection."""
 
+import datetime
 import hashlib
 import os
 import shlex
@@ -47,7 +48,8 @@ def copies(home: Path) -> dict[str, Any]:
             name: _measured(Job(project=project, number=number, tool="copied", site=site, inputs={}), name)
             for number, name in enumerate(("large", "many"), start=1)
         }
-    return {"mb": MEGABYTES, "files": FILES, "rounds": ROUNDS, "found": found}
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return {"mb": MEGABYTES, "files": FILES, "rounds": ROUNDS, "found": found, "day": day}
 
 
 def _large(folder: Path) -> None:

@@ -132,6 +132,8 @@ def _copies(found: Figures) -> list[str]:
         "| | bare rsync | staged and verified | |",
         "|---|---|---|---|",
         *rows,
+        "",
+        f"The copies were measured on {found['day']}.",
     ]
 
 

@@ -44,7 +44,7 @@ class Way:
 
 def upload() -> dict[str, Any]:
     """Median seconds of each way, in rounds, and of a processor in its server; the highest memory of each server."""
-    load = os.getloadavg()[0]
+    found: dict[str, Any] = {"bytes": SIZE, "rounds": ROUNDS, "load": os.getloadavg()[0]}
     with (
         tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
         tempfile.TemporaryDirectory() as home,
@@ -72,16 +72,13 @@ def upload() -> dict[str, Any]:
                         busy[way.name].append(busy_of(way.pid) - before)
                 print(f"  {way.name}: {seconds:.2f} s", flush=True)
                 _clean(Path(home))
-        memory_mb = {way.name: peak_of(way.pid) for way in ways if way.pid}
-    return {
-        "bytes": SIZE,
-        "rounds": ROUNDS,
-        "load": load,
-        "seconds": {name: statistics.median(found) for name, found in taken.items()},
-        "spread": max(max(found) / min(found) for found in taken.values()),
-        "busy": {name: statistics.median(found) for name, found in busy.items()},
+        peaks = {way.name: peak_of(way.pid) for way in ways if way.pid}
+    return found | {
+        "seconds": {name: statistics.median(rounds) for name, rounds in taken.items()},
+        "spread": max(max(rounds) / min(rounds) for rounds in taken.values()),
+        "busy": {name: statistics.median(rounds) for name, rounds in busy.items()},
         "hashing": _hashing(),
-        "peak_mb": memory_mb,
+        "peak_mb": peaks,
     }
 
 
