@@ -116,6 +116,9 @@ def test_any_request_is_answered_as_the_document_says(world, one_connection, nam
     def ask(case):
         Job.objects.update(state=JobState.SUCCEEDED)  # so that its stream ends
         case.path_parameters = {key: EXAMPLE_IDS.get(key, value) for key, value in case.path_parameters.items()}
+        # The server in front refuses a wrong length and drops names with "_", which WSGI would take for those with "-".
+        for header in [one for one in case.headers if "_" in one or one.lower() == "content-length"]:
+            del case.headers[header]
         answer = case.call(headers={"Authorization": f"Bearer {secret}"})
         # More than the disk has room for is no error of the server.
         full = answer.status_code == 503 and answer.json()["code"] == "disk_full"
