@@ -1,25 +1,22 @@
 """From the socket to the disk: the whole pages of a large body get there past the page cache, wherever it begins."""
 
-import asyncio
 import fcntl
 import os
 import random
 import socket
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from storage.door import wire
 from storage.door.http import Body
 from storage.door.pouring import Pour
 from storage.uploads import parts, slots
 from storage.uploads.direct import PAGE_BYTES
-from tests.live import free_ports, wait_until
-from tests.storage.door.test_wire import answer, post
+from tests.live import free_ports
+from tests.storage.door.test_wire import answer, post, serving
 from tests.storage.uploads.test_direct import takes_them
 
 BODY = random.Random(10).randbytes(5 * 1024**2 + 17)
@@ -45,14 +42,8 @@ def door(monkeypatch, settings) -> Iterator[Door]:
     settings.UPLOAD_DURABILITY = "disk"
     monkeypatch.setattr(wire, "LINGER_SECONDS", 60)  # a slow machine is no slow client
     made = Door()
-    config = uvicorn.Config(made, port=made.port, http=wire.Wire, ws="none", lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-    thread.start()
-    wait_until(lambda: server.started, what="the server")
-    yield made
-    server.should_exit = True
-    thread.join(30)
+    with serving(made, made.port):
+        yield made
 
 
 @pytest.fixture

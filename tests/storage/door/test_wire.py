@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -76,19 +77,26 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
 
+@contextlib.contextmanager
+def serving(app: Any, port: int) -> Iterator[None]:
+    """``app`` answers at the port, behind the door's own wire."""
+    config = uvicorn.Config(app, port=port, http=Wire, ws="none", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    wait_until(lambda: server.started, what="the server")
+    yield
+    server.should_exit = True
+    thread.join(30)
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("wire") / "file"
     file.write_bytes(BODY)
     made = Server(port=free_ports(1)[0], app=Echo(file=file))
-    config = uvicorn.Config(made.app, port=made.port, http=Wire, ws="none", lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-    thread.start()
-    wait_until(lambda: server.started, what="the server")
-    yield made
-    server.should_exit = True
-    thread.join(30)
+    with serving(made.app, made.port):
+        yield made
 
 
 @pytest.fixture
