@@ -125,7 +125,7 @@ def seen_after(gateway: Gateway, project: str) -> dict[str, float]:
     for _ in range(LOOKS):
         job = gateway.submit(project, "pause", {"seconds": JOB_SECONDS}, str(uuid.uuid4()))["id"]
         while gateway.job(job)["state"] not in FINAL | {"staging_out"}:
-            time.sleep(0.02)
+            time.sleep(0.02)  # what is measured is when a client that asks sees it
         seen = time.time()
         gateway.wait(partial(is_final, gateway, job), seconds=60, what="the end", every=0.05)
         late.append(seen - float(gateway.outputs(project, job)[0].content))

@@ -51,7 +51,7 @@ def loop(cluster: Cluster, count: int, seconds: int) -> float:
         subprocess.run(argv, input=script, env=os.environ | cluster.environment, cwd="/", check=True, timeout=60,
                        stdout=subprocess.DEVNULL)  # fmt: skip
     while cluster.command("squeue", "-h", "--name=loop").strip():
-        time.sleep(0.2)
+        time.sleep(0.2)  # Slurm's commands tell no end of many jobs by themselves
     return time.perf_counter() - began
 
 

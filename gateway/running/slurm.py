@@ -283,7 +283,7 @@ class Cluster:
         while not true():
             if time.monotonic() > deadline:
                 raise NotStarted(f"{name} did not start; see {self.home}/log.")
-            time.sleep(0.02)
+            time.sleep(0.02)  # its daemons tell nobody when they answer
 
 
 @contextlib.contextmanager

@@ -1,7 +1,5 @@
 """From the socket to the disk: the whole pages of a large body get there past the page cache, wherever it begins."""
 
-import fcntl
-import os
 import random
 import socket
 import uuid
@@ -17,7 +15,7 @@ from storage.uploads import parts, slots
 from storage.uploads.direct import PAGE_BYTES
 from tests.live import free_ports
 from tests.storage.door.test_wire import answer, post, serving
-from tests.storage.uploads.test_direct import takes_them
+from tests.storage.uploads.test_direct import takes_them, writes
 
 BODY = random.Random(10).randbytes(5 * 1024**2 + 17)
 
@@ -49,17 +47,7 @@ def door(monkeypatch, settings) -> Iterator[Door]:
 @pytest.fixture
 def cached(monkeypatch) -> list[int]:
     """The lengths of the writes to parts that went through the page cache."""
-    found: list[int] = []
-    real = os.pwritev
-
-    def watched(fd, views, at):
-        written = real(fd, views, at)
-        if not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
-            found.append(written)
-        return written
-
-    monkeypatch.setattr(os, "pwritev", watched)
-    return found
+    return writes(monkeypatch, past_cache=False)
 
 
 def send(door: Door, offset: int) -> None:

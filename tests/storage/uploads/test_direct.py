@@ -43,20 +43,25 @@ def opened(tmp_path: Path, request) -> Iterator[parts.Part | slots.Slot]:
     found.close()
 
 
-@pytest.fixture
-def straight(monkeypatch) -> list[int]:
-    """The lengths of the writes that went past the cache."""
+def writes(monkeypatch, *, past_cache: bool) -> list[int]:
+    """The lengths of the writes from now on that go past the cache, or of those that go through it."""
     found: list[int] = []
     real = os.pwritev
 
     def watched(fd, views, at):
         written = real(fd, views, at)
-        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
+        if bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT) is past_cache:
             found.append(written)
         return written
 
     monkeypatch.setattr(os, "pwritev", watched)
     return found
+
+
+@pytest.fixture
+def straight(monkeypatch) -> list[int]:
+    """The lengths of the writes that went past the cache."""
+    return writes(monkeypatch, past_cache=True)
 
 
 def takes_them(folder: Path) -> bool:
