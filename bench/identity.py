@@ -143,4 +143,4 @@ def _until(accepted: dict[str, float], ways: set[str]) -> None:
     while set(accepted) != ways:
         if time.monotonic() > deadline:
             raise RuntimeError(f"Never let in, so the end can't be measured: {sorted(ways - set(accepted))}")
-        time.sleep(0.01)
+        time.sleep(0.01)  # seldom, so that it takes nothing from the threads that ask

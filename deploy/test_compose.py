@@ -159,7 +159,7 @@ class Deployment:
         while not self.ready():
             if time.monotonic() > deadline:
                 raise SystemExit("The deployment did not become ready within 5 min.")
-            time.sleep(1)
+            time.sleep(1)  # the containers tell the host nothing when they are ready
 
     def ready(self) -> bool:
         """True when everything that the portal stands on answers."""

@@ -124,7 +124,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise self._broken(waiting[0], f"did not come up within {START_SECONDS:.0f} s")
             waiting = [child for child in waiting if not child.service.ready()]
-            time.sleep(LOOK_EVERY)
+            time.sleep(LOOK_EVERY)  # each service shows in a way of its own that it is ready; none of them calls us
 
     def _plan_restart(self, child: _Child) -> None:
         if child.process is None:

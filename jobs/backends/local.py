@@ -254,7 +254,7 @@ class LocalBackend(_State, Backend):
         )
         deadline = time.monotonic() + START_SECONDS
         while self._mark(spec["name"]) is None and time.monotonic() < deadline:
-            time.sleep(0.002)
+            time.sleep(0.002)  # the mark is a file of a process that is no child of ours
         if self._mark(spec["name"]) is None:
             raise OSError(f"the supervisor of {spec['name']} did not start")
 

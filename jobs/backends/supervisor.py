@@ -291,7 +291,7 @@ class Watch:
                     pass
             if time.monotonic() > deadline:  # a process that the kernel itself holds (a dead NFS server)
                 return
-            time.sleep(0.01)
+            time.sleep(0.01)  # their children become ours only as they die: there is no one event to wait for
 
     def _write_exit(self, status: int | None) -> None:
         found = {
